@@ -17,6 +17,9 @@ ContentPart = dict[str, Any]
 ResultStatus = Literal["ok", "error", "denied", "interrupted", "unknown"]
 """How a call ended. `unknown`: the process died after the call began and before its result was kept."""
 
+Approval = Literal["", "once", "session", "refused"]
+"""What a person answered when a call needed their word; "" where nobody was asked."""
+
 
 class ToolCall(Struct, frozen=True):
     """One call a model asked for. `arguments` is the JSON text of an object.
@@ -60,6 +63,18 @@ class Usage(Struct, frozen=True, omit_defaults=True):
         )
 
 
+class AnswerTokens(Struct, frozen=True, omit_defaults=True):
+    """Token ids of one request, as the server gave them; empty where it gave none.
+
+    `prompt` is what the model read and `answer` what it wrote, stop token included where the server counts
+    it; `logprobs` holds one natural logarithm for each answer token.
+    """
+
+    prompt: list[int] = []
+    answer: list[int] = []
+    logprobs: list[float] = []
+
+
 class UserMessage(Struct, frozen=True, tag="user", tag_field="type", omit_defaults=True):
     """What a person said, or (`origin="notice"`) a short text the loop put in their place."""
 
@@ -88,6 +103,7 @@ class AssistantMessage(Struct, frozen=True, tag="assistant", tag_field="type", o
     interrupted: bool = False
     flawed: str = ""
     """Why the answer was unusable and the model was asked again; "" for a good one."""
+    tokens: AnswerTokens | None = None
 
 
 class ToolResult(Struct, frozen=True, tag="tool", tag_field="type", omit_defaults=True):
@@ -98,3 +114,4 @@ class ToolResult(Struct, frozen=True, tag="tool", tag_field="type", omit_default
     content: str
     status: ResultStatus = "ok"
     seconds: float = 0.0
+    approval: Approval = ""

@@ -16,11 +16,12 @@ configuration
 settings
 conversation safety tool_call_parsers
 models trajectories sandboxes
-toolsets tools
+toolsets tools corpus
 model_tools
 agent
 run_agent
-repl batch_runner environments
+repl batches environments
+batch_runner
 commands
 cli
 """

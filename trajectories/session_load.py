@@ -17,6 +17,7 @@ from trajectories.session_record import (
     AssistantRecord,
     ChangeRecord,
     CompactionRecord,
+    GitRecord,
     Header,
     Record,
     RollbackRecord,
@@ -63,6 +64,7 @@ class Session:
     toolsets: list[str] = field(default_factory=list)
     personality: str = ""
     tools: list[dict[str, Any]] = field(default_factory=list)
+    git: GitRecord | None = None
     ended: str = ""
     in_turn: bool = False
 
@@ -212,6 +214,8 @@ class _Replay:
                 self._change(record)
             case TitleRecord():
                 session.title = record.title
+            case GitRecord():
+                session.git = record
             case TurnRecord():
                 self._close_round(number)
                 session.turns.append(record)

@@ -27,7 +27,10 @@ class Parent(Struct, frozen=True):
 
 
 class Header(Struct, frozen=True, tag="session", tag_field="type", kw_only=True):
-    """What was fixed when the session began. `started` is UTC, ISO 8601. `tools` are OpenAI definitions."""
+    """What was fixed when the session began. `started` is UTC, ISO 8601. `tools` are OpenAI definitions.
+
+    `sandbox` says where commands ran: the backend, and its image after a colon where it has one.
+    """
 
     schema: int = SCHEMA
     id: str
@@ -41,6 +44,7 @@ class Header(Struct, frozen=True, tag="session", tag_field="type", kw_only=True)
     cwd: str = ""
     hermes_version: str = ""
     sampling: dict[str, Any] = {}
+    sandbox: str = ""
     parent: Parent | None = None
 
 
@@ -116,6 +120,13 @@ class TitleRecord(RecordBase, frozen=True, tag="title", kw_only=True):
     title: str
 
 
+class GitRecord(RecordBase, frozen=True, tag="git", kw_only=True):
+    """The state of the working folder's git repository when the conversation began."""
+
+    commit: str
+    dirty: bool = False
+
+
 class TurnRecord(RecordBase, frozen=True, tag="turn", kw_only=True):
     """The end of a turn. `number` and `title` are repeated here so that a list needs only a file's tail."""
 
@@ -137,6 +148,7 @@ Record: TypeAlias = (
     | CompactionRecord
     | ChangeRecord
     | TitleRecord
+    | GitRecord
     | TurnRecord
 )
 Message: TypeAlias = UserMessage | AssistantMessage | ToolResult

@@ -1,0 +1,1 @@
+"""Files of training rows: read line by line, counted, filtered, compressed, shown."""

@@ -6,14 +6,13 @@ import json
 import logging
 import os
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from conversation.round import is_json_object
-from safety.gate import Gate
+from safety.gate import Decision, Gate
 from sandboxes.backend import make_sandbox
 from sandboxes.sandbox import SandboxError
 from settings import ToolsetSettings, hermes_home, is_trusted, load_settings, logs_dir
@@ -61,23 +60,31 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
 
     Whatever goes wrong inside a tool becomes a reply the model can read; only cancellation passes.
     """
+    decision: Decision | None = None
     try:
         bound = tool.bind(arguments)
         request = tool.effect_request(runtime, bound)
         decision = await runtime.gate.authorize(request)
-        if decision.verdict != "allow":
+        if decision.verdict == "allow":
+            reply = await tool.handler(runtime, **bound)
+        else:
             refusal = {"error": f"denied: {decision.reason}"}
-            return ToolReply(json.dumps(refusal, ensure_ascii=False), "denied")
-        return await tool.handler(runtime, **bound)
-    except ArgumentError as error:
+            reply = ToolReply(json.dumps(refusal, ensure_ascii=False), "denied")
+    except Exception as error:  # noqa: BLE001 - a tool's fault must not end the conversation
+        reply = _failure(tool, error)
+    return replace(reply, approval=decision.approval) if decision and decision.approval else reply
+
+
+def _failure(tool: Tool, error: Exception) -> ToolReply:
+    """What the model reads of an error; one that nobody foresaw is logged too."""
+    if isinstance(error, ArgumentError):
         return error_reply(str(error))
-    except SandboxError as error:
+    if isinstance(error, SandboxError):
         return error_reply(f"the sandbox failed: {error}")
-    except OSError as error:
+    if isinstance(error, OSError):
         return error_reply(f"{tool.name}: {error.strerror or error}", path=str(error.filename or ""))
-    except Exception as error:  # noqa: BLE001 - a tool's fault must not end the conversation; it is logged
-        log.error("tool %s failed\n%s", tool.name, traceback.format_exc())
-        return error_reply(f"internal error in the tool {tool.name}: {type(error).__name__}: {error}")
+    log.error("tool %s failed", tool.name, exc_info=error)
+    return error_reply(f"internal error in the tool {tool.name}: {type(error).__name__}: {error}")
 
 
 async def ahandle_function_call(

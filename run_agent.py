@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -43,6 +44,9 @@ from trajectories.session_record import ChangeRecord, Header
 if TYPE_CHECKING:
     from models.providers import Endpoint
 
+GIT_SECONDS = 1.0
+"""How long the end of a first turn waits for git; in a vast repository the state stays unknown."""
+
 
 class AIAgent:
     """One conversation with tools.
@@ -51,7 +55,7 @@ class AIAgent:
     loads them as the command line does. `session` continues a session already opened for writing.
     `ask_permission` and `ask_person` reach a person; without them nobody is there, and what the gate
     would ask about is denied. `trusted` says that the person trusts the working folder, so that its
-    instructions file counts.
+    instructions file counts. `note_git` puts commit and dirty flag of the working folder on record.
 
     Raises:
         settings.SettingsError, toolsets.ToolsetError, agent.assembly.UnknownPersonalityError: as named.
@@ -81,6 +85,7 @@ class AIAgent:
         cwd: str = "",
         trusted: bool = False,
         rollout: bool = False,
+        note_git: bool = True,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.environ = dict(os.environ if environ is None else environ)
@@ -105,6 +110,7 @@ class AIAgent:
         )
         self.save = self.settings.sessions.save if save is None else save
         self.rollout = rollout
+        self._note_git = note_git
         self._api_key = api_key
         self._ephemeral = ephemeral_system_prompt
         self._prefill = list(prefill_messages)
@@ -123,9 +129,7 @@ class AIAgent:
 
         Leaving the iteration early interrupts the turn. One turn at a time: RuntimeError otherwise.
         """
-        async with contextlib.aclosing(
-            self._stream.run(lambda: self._loop.run(UserMessage(message)))
-        ) as events:
+        async with contextlib.aclosing(self._stream.run(lambda: self._turn(UserMessage(message)))) as events:
             async for event in events:
                 yield event
 
@@ -305,17 +309,10 @@ class AIAgent:
 
     def save_to(self, path: str) -> str:
         """Write the conversation as one training row to `path` (default: its id, in the working folder)."""
-        from trajectories.session_load import load_session
-        from trajectories.sharegpt import sharegpt_row
-
         if self._writer is None or not self._writer.path.exists():
             raise ValueError("nothing is saved yet: say something first (or saving is off)")
         target = Path(self.cwd, os.path.expanduser(path or f"{self.session_id}.json"))
-        row = sharegpt_row(load_session(self._writer.path))
-        if row is None:
-            raise ValueError("there is no answer yet that could be saved")
-        with open(target, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(row), indent=2) + b"\n")
+        assembly.write_row(self._writer.path, target)
         return str(target)
 
     async def aclose(self) -> list[str]:
@@ -386,6 +383,7 @@ class AIAgent:
             self._writer = (
                 SessionWriter.create(self.logs / "sessions", self._header(system)) if self.save else None
             )
+        self._git_unknown = session is None and self._writer is not None and self._note_git
         history.ephemeral, history.prefill = self._ephemeral, self._prefill
         recorder: Recorder = SessionRecorder(self._writer, self._complain) if self._writer else NoRecorder()
         self.ledger = Ledger(history, recorder, self._emit)
@@ -402,6 +400,18 @@ class AIAgent:
             for change in assembly.changes_since(session[1], self._model.name, self.toolsets, definitions):
                 self._record(change)
 
+    async def _turn(self, message: UserMessage) -> TurnFinished:
+        """A turn; beside the first of a new session, the state of the working folder is put on record."""
+        if not self._git_unknown:
+            return await self._loop.run(message)
+        self._git_unknown = False
+        noting = asyncio.create_task(assembly.note_git(self.cwd, self.ledger.recorder))
+        finished = await self._loop.run(message)
+        with contextlib.suppress(asyncio.CancelledError):  # the turn has ended: there is nothing to interrupt
+            await asyncio.wait({noting}, timeout=GIT_SECONDS)
+        noting.cancel()
+        return finished
+
     def _header(self, system: str) -> Header:
         return Header(
             id="",
@@ -412,6 +422,7 @@ class AIAgent:
             tools=self.toolbox.definitions,
             system=system,
             cwd=self.cwd,
+            sandbox=self.settings.terminal.backend,
             hermes_version=VERSION,
             sampling=assembly.sampling_facts(self.settings),
         )
@@ -424,15 +435,7 @@ class AIAgent:
         """Put a history from outside in place of ours; returns what had to be mended."""
         reader = HistoryReader()
         entries = reader.read(messages)
-        self.ledger.roll_back(0, "a history was handed in")
-        for entry in entries:
-            if isinstance(entry, UserMessage):
-                self.ledger.add_user(entry)
-                continue
-            self.ledger.recorder.message(entry.assistant)
-            for result in entry.results:
-                self.ledger.recorder.message(result)
-            self.history.add(entry)
+        self.ledger.replace(entries, "a history was handed in")
         if reader.system:
             self._new_system("system", "", reader.system)
         if reader.problems:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from agent.git_state import git_state
 from agent.limits import Limits
 from agent.prompt import build_system_prompt, load_personalities, read_instructions
+from agent.recorder import Recorder
 from safety.gate import AskPermission, Gate, Mode
 from settings import Settings
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.session_record import ChangeRecord
+from trajectories.sharegpt import sharegpt_row
 from trajectories.trajectory_log import append_trajectory
 
 
@@ -78,6 +82,21 @@ def rescue(writer: SessionWriter) -> str:
     except OSError as error:
         return f"the conversation is lost when hermes ends: {error.strerror}"
     return f"what was said is kept in {path}" if path else writer.problem
+
+
+async def note_git(folder: str, recorder: Recorder) -> None:
+    state = await git_state(folder)
+    if state is not None:
+        recorder.git(state)
+
+
+def write_row(session: Path, target: Path) -> None:
+    """Write the training row of a session to a file only its owner can read. Raises ValueError, OSError."""
+    row = sharegpt_row(load_session(session))
+    if row is None:
+        raise ValueError("there is no answer yet that could be saved")
+    with open(target, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(row), indent=2) + b"\n")
 
 
 def append_row(writer: SessionWriter, logs: Path) -> str:

@@ -10,7 +10,7 @@ from agent.compaction import KEEP_LAST_SHARE, choose_span, summarise
 from agent.context import ContextMeter
 from agent.recorder import Recorder
 from conversation.event import Compacted, Event, Notice, RolledBack, RoundFinished, Superseded
-from conversation.history import History
+from conversation.history import Entry, History
 from conversation.message import AssistantMessage, ToolResult, Usage, UserMessage
 from conversation.round import Round
 from models.chat_model import ChatModel
@@ -64,6 +64,18 @@ class Ledger:
             self.meter.forget()
             self.recorder.roll_back(keep, reason)
             self.emit(RolledBack(len(removed), reason))
+
+    def replace(self, entries: Sequence[Entry], reason: str) -> None:
+        """Put `entries` in place of the whole history."""
+        self.roll_back(0, reason)
+        for entry in entries:
+            if isinstance(entry, UserMessage):
+                self.add_user(entry)
+                continue
+            self.recorder.message(entry.assistant)
+            for result in entry.results:
+                self.recorder.message(result)
+            self.history.add(entry)
 
     async def compact(
         self, model: ChatModel, tools: Sequence[dict[str, Any]]

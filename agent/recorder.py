@@ -12,6 +12,7 @@ from trajectories.session_file import SessionWriter
 from trajectories.session_record import (
     ChangeRecord,
     CompactionRecord,
+    GitRecord,
     Message,
     Record,
     RollbackRecord,
@@ -34,6 +35,8 @@ class Recorder(Protocol):
 
     def change(self, change: ChangeRecord) -> None: ...
 
+    def git(self, state: GitRecord) -> None: ...
+
     def turn(self, outcome: Outcome, reason: str, usage: Usage, requests: int, seconds: float) -> None: ...
 
 
@@ -49,6 +52,8 @@ class NoRecorder:
     def compaction(self, summary: Summary, before: int, after: int) -> None: ...
 
     def change(self, change: ChangeRecord) -> None: ...
+
+    def git(self, state: GitRecord) -> None: ...
 
     def turn(self, outcome: Outcome, reason: str, usage: Usage, requests: int, seconds: float) -> None: ...
 
@@ -78,6 +83,9 @@ class SessionRecorder:
 
     def change(self, change: ChangeRecord) -> None:
         self._append(change)
+
+    def git(self, state: GitRecord) -> None:
+        self._append(state)
 
     def turn(self, outcome: Outcome, reason: str, usage: Usage, requests: int, seconds: float) -> None:
         self._tell(

@@ -105,7 +105,9 @@ class CallRun:
 
     def _settle(self, index: int, reply: ToolReply, seconds: float) -> None:
         call = self.calls[index].call
-        result = ToolResult(call.id, call.name, reply.content, reply.status, round(seconds, 3))
+        result = ToolResult(
+            call.id, call.name, reply.content, reply.status, round(seconds, 3), reply.approval
+        )
         self.results[index] = result
         self.record(result)
         self.emit(

@@ -34,8 +34,11 @@ class EffectRequest:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """`approval` is what a person answered, now or earlier for the session; "" where nobody was asked."""
+
     verdict: Verdict
     reason: str
+    approval: Literal["", "once", "session", "refused"] = ""
 
 
 AskPermission: TypeAlias = Callable[[EffectRequest, str], Awaitable[PermissionAnswer]]
@@ -104,7 +107,7 @@ class Gate:
         if self._must_be_asked(request):
             return Decision("ask", "it touches private keys, or files that run without asking")
         if request.grant and request.grant in self._granted:
-            return Decision("allow", f"you allowed {request.grant} for this session")
+            return Decision("allow", f"you allowed {request.grant} for this session", "session")
         if self.mode == "auto-edit" and set(request.effects) <= {"read", "write"}:
             if request.paths and all(self.inside(path) for path in request.paths):
                 return Decision("allow", "the policy is auto-edit and the file is inside the working folder")
@@ -126,10 +129,11 @@ class Gate:
             request = replace(request, grant="")  # for these folders the word is asked each time
         answer = await self.ask(request, decision.reason)
         if answer == "deny":
-            return Decision("deny", "the person said no")
-        if answer == "session" and request.grant:
+            return Decision("deny", "the person said no", "refused")
+        lasting = answer == "session" and bool(request.grant)
+        if lasting:
             self._granted.add(request.grant)
-        return Decision("allow", "the person allowed it")
+        return Decision("allow", "the person allowed it", "session" if lasting else "once")
 
     def forget_grants(self) -> None:
         """What was allowed for a session ends with it."""

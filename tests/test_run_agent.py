@@ -15,6 +15,7 @@ from conversation.event import TurnFinished
 from conversation.message import UserMessage
 from models.scripted import ScriptedModel
 from run_agent import AIAgent
+from safety.gate import EffectRequest, PermissionAnswer
 from settings import RetrySettings, Settings
 from tests.agent.bench_tools import calls, text
 from tools.todo_tool import TodoStore
@@ -393,3 +394,39 @@ def test_a_callback_that_fails_breaks_no_session(tmp_path: Path) -> None:
     agent.close()
     session = load_session(path)
     assert not session.problems and session.history.messages() == sent
+
+
+def test_a_session_knows_what_was_approved_and_where_its_folder_stood(tmp_path: Path) -> None:
+    import subprocess
+
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "first")):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    answers: list[PermissionAnswer] = ["once", "deny"]
+
+    async def person(request: EffectRequest, reason: str) -> PermissionAnswer:
+        return answers.pop(0)
+
+    steps = [
+        calls(("read_file", {"path": "none.txt"})),
+        calls(("write_file", {"path": "a.txt", "content": "a"})),
+        calls(("write_file", {"path": "b.txt", "content": "b"})),
+        text("Done."),
+    ]
+    agent = agent_with(*steps, cwd=str(tmp_path), ask_permission=person)
+    agent.run_conversation("Write two files.")
+    path = agent.session_path
+    agent.close()
+    assert path is not None
+    session = load_session(path)
+    assert [result.approval for each in session.history.rounds for result in each.results] == [
+        "",
+        "once",
+        "refused",
+    ]
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert session.git is not None
+    assert (session.git.commit, session.git.dirty) == (head.stdout.strip(), False)
+    assert session.header.sandbox == "local"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from conversation.event import Display, Event
+from conversation.message import Approval
 from models.chat_model import ChatModel
 from safety.gate import Gate
 from sandboxes.sandbox import Sandbox
@@ -17,11 +18,15 @@ Store = TypeVar("Store")
 
 @dataclass(frozen=True, slots=True)
 class ToolReply:
-    """What a tool gives back: JSON text for the model, a status, perhaps a picture for the person."""
+    """What a tool gives back: JSON text for the model, a status, perhaps a picture for the person.
+
+    `approval`, which `model_tools.call_tool` fills in, is what a person answered where their word was needed.
+    """
 
     content: str
     status: Literal["ok", "error", "denied", "interrupted"] = "ok"
     display: Display | None = None
+    approval: Approval = ""
 
 
 AskPerson: TypeAlias = Callable[[str, list[str]], Awaitable[str]]

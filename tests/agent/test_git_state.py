@@ -1,4 +1,4 @@
-"""The state of the working folder's repository: right, and asked without running what the repository brings."""
+"""The state of the working folder's repository, asked without running what the repository brings."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -61,10 +62,13 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
     Whatever goes wrong inside a tool becomes a reply the model can read; only cancellation passes.
     """
     decision: Decision | None = None
+    waited = 0.0
     try:
         bound = tool.bind(arguments)
         request = tool.effect_request(runtime, bound)
+        asked = time.monotonic()
         decision = await runtime.gate.authorize(request)
+        waited = time.monotonic() - asked
         if decision.verdict == "allow":
             reply = await tool.handler(runtime, **bound)
         else:
@@ -72,7 +76,9 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
             reply = ToolReply(json.dumps(refusal, ensure_ascii=False), "denied")
     except Exception as error:  # noqa: BLE001 - a tool's fault must not end the conversation
         reply = _failure(tool, error)
-    return replace(reply, approval=decision.approval) if decision and decision.approval else reply
+    if decision is None or not decision.approval:
+        return reply
+    return replace(reply, approval=decision.approval, waited=waited)
 
 
 def _failure(tool: Tool, error: Exception) -> ToolReply:

@@ -433,6 +433,8 @@ class AIAgent:
 
     def _take_history(self, messages: Sequence[dict[str, Any]]) -> list[str]:
         """Put a history from outside in place of ours; returns what had to be mended."""
+        if list(messages) == self.history.conversation():
+            return []  # what we gave out came back: nothing to write down again
         reader = HistoryReader()
         entries = reader.read(messages)
         self.ledger.replace(entries, "a history was handed in")

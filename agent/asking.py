@@ -31,7 +31,8 @@ REGROWTH = 0.1
 class Asking:
     """`usage` and `requests` count for the whole conversation; `compact_at` is a share of the window.
 
-    `unpriced`: what some answer cost is not known.
+    `unpriced`: what some answer cost is not known. `uncounted`: estimated tokens of answers for which the
+    server gave no usage.
     """
 
     model: ChatModel
@@ -43,6 +44,7 @@ class Asking:
     usage: Usage = field(default_factory=Usage)
     requests: int = 0
     unpriced: bool = False
+    uncounted: int = 0
 
     async def answer(self, turn: Turn) -> AssistantMessage:
         """The model's answer to the history as it stands.
@@ -92,6 +94,8 @@ class Asking:
                 usage = self._count(given or Usage(), turn)
                 self.unpriced = self.unpriced or given is None or usage.cost is None
                 self.requests += 1
+                if given is None:
+                    self.uncounted += self.ledger.tokens(tools) + len(event.message.content) // 4
                 self.ledger.meter.counted(given, len(self.ledger))
                 return msgspec.structs.replace(event.message, usage=usage if given else None)
             if isinstance(event, TextDelta):

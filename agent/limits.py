@@ -37,7 +37,9 @@ class Verdict:
     hint: str = ""
 
 
-def check(limits: Limits, requests: int, usage: Usage, unpriced: bool, started: float) -> Verdict:
+def check(
+    limits: Limits, requests: int, usage: Usage, unpriced: bool, started: float, uncounted: int = 0
+) -> Verdict:
     """Whether another request may go out.
 
     Args:
@@ -45,7 +47,9 @@ def check(limits: Limits, requests: int, usage: Usage, unpriced: bool, started: 
         usage: of the whole conversation so far; `cost` None means that the price is not known.
         unpriced: what some answer cost is not known; unknown is not zero.
         started: `time.monotonic()` at the start of the turn.
+        uncounted: estimated tokens of answers for which the server gave no usage.
     """
+    tokens = usage.total_tokens + uncounted
     if limits.max_cost is not None:
         if unpriced:
             return Verdict(
@@ -55,10 +59,9 @@ def check(limits: Limits, requests: int, usage: Usage, unpriced: bool, started: 
             )
         if (usage.cost or 0.0) >= limits.max_cost:
             return Verdict("stop", f"the cost limit of ${limits.max_cost:g} is reached (${usage.cost:.4f})")
-    if limits.max_tokens is not None and usage.total_tokens >= limits.max_tokens:
-        return Verdict(
-            "stop", f"the limit of {limits.max_tokens:,} tokens is reached ({usage.total_tokens:,})"
-        )
+    if limits.max_tokens is not None and tokens >= limits.max_tokens:
+        about = "about " if uncounted else ""
+        return Verdict("stop", f"the limit of {limits.max_tokens:,} tokens is reached ({about}{tokens:,})")
     if limits.max_seconds is not None and time.monotonic() - started >= limits.max_seconds:
         return Verdict("stop", f"the time limit of {limits.max_seconds:g} s is reached")
     if requests >= limits.max_turns:

@@ -71,8 +71,9 @@ class AgentLoop:
 
     async def _step(self, turn: Turn) -> None:
         """One request, and what follows from its answer."""
+        spent = self.asking
         turn.verdict = check(
-            self.limits, turn.requests, self.asking.usage, self.asking.unpriced, turn.started
+            self.limits, turn.requests, spent.usage, spent.unpriced, turn.started, spent.uncounted
         )
         if turn.verdict.action == "stop":
             return turn.end("limit", turn.verdict.reason, turn.verdict.hint)

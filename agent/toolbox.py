@@ -94,7 +94,7 @@ class CallRun:
         reply = await self.toolbox.call_tool(self.toolbox.tools[call.name], checked.arguments or {}, runtime)
         if checked.note:
             reply = replace(reply, content=add_note(reply.content, checked.note))
-        self._settle(index, reply, time.monotonic() - started)
+        self._settle(index, reply, time.monotonic() - started - reply.waited)
 
     def _listen(self, event: Event) -> None:
         if isinstance(event, ToolOutput):

@@ -16,7 +16,7 @@ from conversation.message import UserMessage
 from models.scripted import ScriptedModel
 from run_agent import AIAgent
 from safety.gate import EffectRequest, PermissionAnswer
-from settings import RetrySettings, Settings
+from settings import AgentSettings, RetrySettings, Settings
 from tests.agent.bench_tools import calls, text
 from tools.todo_tool import TodoStore
 from trajectories.session_file import SessionWriter
@@ -182,6 +182,41 @@ def test_prefill_messages_are_sent_and_belong_to_no_row() -> None:
     assert [m["role"] for m in agent.model.requests[0].messages] == ["system", "user", "assistant", "user"]
     agent.close()
     assert "PREFILL" not in (agent.logs / "trajectories.jsonl").read_text()
+
+
+def test_a_history_that_comes_back_as_it_was_given_out_is_not_written_again(tmp_path: Path) -> None:
+    agent = agent_with(text("One."), text("Two."), cwd=str(tmp_path))
+    given = agent.run_conversation("First.")["messages"]
+    agent.run_conversation("Second.", conversation_history=given)
+    path = agent.session_path
+    agent.close()
+    assert path is not None
+    records = [json.loads(line)["type"] for line in path.read_text().splitlines()]
+    assert records == ["session", "user", "assistant", "turn", "user", "assistant", "turn"]
+
+
+def test_the_time_a_person_takes_to_answer_is_not_the_tool_s(tmp_path: Path) -> None:
+    async def person(request: EffectRequest, reason: str) -> PermissionAnswer:
+        await asyncio.sleep(0.4)
+        return "once"
+
+    agent = agent_with(
+        calls(("write_file", {"path": "a.txt", "content": "a"})),
+        text("Done."),
+        cwd=str(tmp_path),
+        ask_permission=person,
+    )
+    agent.chat("Write.")
+    assert agent.history.rounds[0].results[0].seconds < 0.3
+    agent.close()
+
+
+def test_the_token_limit_holds_also_where_the_server_counts_nothing() -> None:
+    steps = [calls(("read_file", {"path": "none"})) for _ in range(5)]
+    settings = Settings(agent=AgentSettings(max_tokens=50))
+    result = agent_with(*steps, settings=settings).run_conversation("Read.")
+    assert result["api_calls"] == 1
+    assert "limit of 50 tokens is reached (about" in result["error"]
 
 
 def test_a_broken_history_from_outside_is_mended_said_and_never_sent() -> None:

@@ -20,13 +20,15 @@ Store = TypeVar("Store")
 class ToolReply:
     """What a tool gives back: JSON text for the model, a status, perhaps a picture for the person.
 
-    `approval`, which `model_tools.call_tool` fills in, is what a person answered where their word was needed.
+    `model_tools.call_tool` fills in `approval`, what a person answered where their word was needed, and
+    `waited`, the seconds until they did.
     """
 
     content: str
     status: Literal["ok", "error", "denied", "interrupted"] = "ok"
     display: Display | None = None
     approval: Approval = ""
+    waited: float = 0.0
 
 
 AskPerson: TypeAlias = Callable[[str, list[str]], Awaitable[str]]

@@ -16,6 +16,9 @@ from corpus.row_content import Turn, as_text, json_value, row_turns
 CHARACTERS_A_TOKEN = 4
 """The usual rule of thumb for English text and the tokenizers of today; for a first look only."""
 
+BELIEVABLE = 10**15
+"""A larger number in a row's own facts counts as not said."""
+
 
 class ToolUse(Struct):
     """`failed` of `calls`; a result that nobody wrote down is no failure."""
@@ -181,8 +184,8 @@ def _use(value: Any, calls: str, failed: str) -> ToolUse:
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= BELIEVABLE
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= BELIEVABLE

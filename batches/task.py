@@ -29,7 +29,11 @@ class PromptTask(Struct, frozen=True):
 
 class TaskResult(Struct, frozen=True):
     """What came of a prompt. `row` is the output row; `session` the text of its session file, "" where
-    the worker wrote that file in its place already."""
+    the worker wrote that file in its place already.
+
+    `kind` says what failed: a kind of `models.chat_model.ModelError`, `worker` (its process ended), `disk`
+    (the session could not be saved) or `internal`; "" for what did not fail.
+    """
 
     index: int
     status: TaskStatus
@@ -38,3 +42,4 @@ class TaskResult(Struct, frozen=True):
     session: str = ""
     usage: Usage = Usage()
     seconds: float = 0.0
+    kind: str = ""

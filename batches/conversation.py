@@ -1,0 +1,117 @@
+"""One prompt, from its folder to its row: what every engine calls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from batches.batch_row import batch_row
+from batches.pace import TaskModel
+from batches.plan import RunPlan
+from batches.task import PromptTask, TaskResult
+from batches.task_folder import TaskFolder
+from batches.workplace import Workplace
+from conversation.event import TurnFinished
+from settings import Settings
+
+if TYPE_CHECKING:
+    from run_agent import AIAgent
+    from sandboxes.sandbox import Sandbox
+
+NO_RESULT = ("failed", "unavailable")
+"""Outcomes that are the infrastructure's. All others are the model's own, and are kept."""
+
+
+async def run_task(task: PromptTask, plan: RunPlan, place: Workplace) -> TaskResult:
+    """Hold the conversation of `task` in a folder of its own, which is gone afterwards.
+
+    Raises only CancelledError; whatever else goes wrong is a result with the status `failed`.
+    """
+    started = time.monotonic()
+    folder: TaskFolder | None = None
+    try:
+        folder = TaskFolder(place.scratch, task.index)
+        result = await _converse(task, plan, place, folder)
+    except Exception as error:  # noqa: BLE001 -- one bad conversation must not end the others
+        kind = "disk" if isinstance(error, OSError) else "internal"
+        result = TaskResult(task.index, "failed", f"{type(error).__name__}: {error}", kind=kind)
+    finally:
+        if folder is not None:
+            await asyncio.shield(asyncio.to_thread(folder.remove, keep_work=plan.keep_folders))
+    return msgspec.structs.replace(result, seconds=round(time.monotonic() - started, 3))
+
+
+async def _converse(task: PromptTask, plan: RunPlan, place: Workplace, folder: TaskFolder) -> TaskResult:
+    model = TaskModel(place.model, place.endpoint)
+    agent = _agent(task, plan, place, folder, model)
+    path = agent.session_path
+    finished: TurnFinished | None = None
+    try:
+        async for event in agent.events(task.prompt):
+            if isinstance(event, TurnFinished):
+                finished = event
+    finally:
+        problems = await agent.aclose()
+    assert finished is not None
+    assert path is not None
+    kind = model.failure.kind if model.failure is not None else "internal"
+    if finished.outcome in NO_RESULT and kind != "context":
+        return TaskResult(task.index, "failed", finished.reason, usage=finished.usage, kind=kind)
+    if problems:
+        return TaskResult(task.index, "failed", problems[0], usage=finished.usage, kind="disk")
+    return _told(task, plan, path, finished)
+
+
+def _told(task: PromptTask, plan: RunPlan, path: Path, finished: TurnFinished) -> TaskResult:
+    from trajectories.session_load import load_session
+
+    row = batch_row(load_session(path), task, plan)
+    if row is None:
+        reason = finished.reason or "the model never answered"
+        return TaskResult(task.index, "discarded", reason, usage=finished.usage)
+    text = path.read_text(encoding="utf-8")
+    return TaskResult(task.index, "recorded", finished.reason, row, text, finished.usage)
+
+
+def _agent(
+    task: PromptTask, plan: RunPlan, place: Workplace, folder: TaskFolder, model: TaskModel
+) -> AIAgent:
+    from run_agent import AIAgent
+
+    task_id = f"task_{task.index}"
+    settings = plan.settings
+    return AIAgent(
+        enabled_toolsets=task.toolsets,
+        ephemeral_system_prompt=plan.ephemeral_system_prompt,
+        prefill_messages=plan.prefill,
+        save=True,
+        task_id=task_id,
+        settings=settings,
+        chat_model=model,
+        sandbox=_sandbox(task_id, settings, place, folder),
+        cwd=str(folder.work),
+        note_git=False,
+        environ={**place.environ, "HERMES_LOGS": str(folder.logs)},
+    )
+
+
+def _sandbox(task_id: str, settings: Settings, place: Workplace, folder: TaskFolder) -> Sandbox:
+    """Whatever a command puts into the folder for temporary files goes when the task does."""
+    from sandboxes.backend import make_sandbox
+    from sandboxes.local import LocalSandbox
+
+    terminal = settings.terminal
+    if terminal.backend != "local":
+        return make_sandbox(terminal, task_id, str(folder.work), place.environ)
+    return LocalSandbox(
+        task_id,
+        str(folder.work),
+        env={**place.child_environ, "TMPDIR": str(folder.files)},
+        shell=terminal.shell,
+        output_limit=terminal.output_limit,
+        spill_dir=str(folder.files),
+    )

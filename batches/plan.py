@@ -1,0 +1,83 @@
+"""The plan of a run: everything that is needed to repeat it. `run.json` in the run's folder."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from settings import Settings
+
+PLAN_SCHEMA = 1
+LEFT_OUT = "(left out)"
+"""What stands in run.json in place of a value that may be a secret."""
+
+_LOGIN = re.compile(r"(?<=//)[^/?#\s]*@")
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+
+
+class PromptsFile(Struct, frozen=True):
+    """The prompts of a run. `digest` is the SHA-256 of the first `count` of them with all their fields."""
+
+    path: str
+    count: int
+    digest: str
+
+
+class RunPlan(Struct, frozen=True, kw_only=True):
+    """What a run does, for whoever works on its prompts.
+
+    `settings` are the effective ones. `toolsets` are percentages: how likely each is drawn for a prompt, from
+    `seed` and the prompt's index. `tools` are the names in `tool_stats` of every row, and `columns` the
+    fields that input rows have: both are the same for all rows of a run, so that a table can be made of them.
+    `max_cost` is in US dollars, for the run. `concurrency` counts conversations at once, over all workers.
+    """
+
+    run: str
+    settings: Settings
+    prompts: PromptsFile
+    schema: int = PLAN_SCHEMA
+    started: str = ""
+    hermes_version: str = ""
+    distribution: str = ""
+    toolsets: dict[str, float] = {}
+    seed: int = 0
+    tools: list[str] = []
+    columns: list[str] = []
+    ephemeral_system_prompt: str = ""
+    prefill: list[dict[str, Any]] = []
+    max_samples: int | None = None
+    max_cost: float | None = None
+    concurrency: int = 32
+    workers: int = 1
+    engine: str = "local"
+    sandbox: str = ""
+    keep_folders: bool = False
+
+
+def plan_text(plan: RunPlan) -> bytes:
+    """The plan as indented JSON, without what may be a secret: header values, logins in URLs, keys."""
+    return msgspec.json.format(msgspec.json.encode(_scrubbed(msgspec.to_builtins(plan))), indent=2) + b"\n"
+
+
+def read_plan(text: bytes) -> RunPlan:
+    """Raises ValueError (msgspec.DecodeError is one) where it is no plan, or one of a newer layout."""
+    plan = msgspec.json.decode(text, type=RunPlan)
+    if plan.schema > PLAN_SCHEMA:
+        raise ValueError(f"it was written by a newer hermes ({plan.hermes_version})")
+    return plan
+
+
+def _scrubbed(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        if name == "extra_headers":
+            return dict.fromkeys(value, LEFT_OUT)
+        return {key: _scrubbed(each, key) for key, each in value.items()}
+    if isinstance(value, list) and name != "prefill":
+        return [_scrubbed(each) for each in value]
+    if isinstance(value, str):
+        is_secret = value and _SECRET_NAME.search(name) and name not in ("key_env",)
+        return LEFT_OUT if is_secret else _LOGIN.sub("", value) if "url" in name or name == "proxy" else value
+    return value

@@ -1,0 +1,58 @@
+"""The working folder of one task. It lies outside the folder of the run, which tools may not touch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+
+def scratch_folder(run_folder: Path) -> Path:
+    """Where the tasks of the run in `run_folder` work on this machine; always the same, so that what a
+    killed run left there can be found. It is not made here."""
+    from sandboxes.spill_file import private_folder
+
+    name = hashlib.sha256(os.fsencode(os.path.realpath(run_folder))).hexdigest()[:12]
+    return private_folder() / f"batch-{name}"
+
+
+class TaskFolder:
+    """`work` is where the task works, `files` where its sandbox keeps temporary files, `logs` where its
+    session is written; all go with `remove`."""
+
+    def __init__(self, scratch: Path, index: int) -> None:
+        self.root = scratch / f"{index:06d}-{secrets.token_hex(3)}"
+        self.work = self.root / "work"
+        self.files = self.root / "files"
+        self.logs = self.root / "logs"
+        self.work.mkdir(mode=0o700, parents=True)
+        self.files.mkdir(mode=0o700)
+
+    def remove(self, *, keep_work: bool = False) -> None:
+        if keep_work:
+            remove_tree(self.files)
+            remove_tree(self.logs)
+        else:
+            remove_tree(self.root)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all in it; nothing there is no error."""
+    if folder.exists():
+        shutil.rmtree(folder, onerror=_open_and_retry)
+
+
+def _open_and_retry(function: object, path: str, _: object) -> None:
+    """A task may have taken away its own right to write; what cannot be removed even so stays."""
+    parent = os.path.dirname(path)
+    try:
+        os.chmod(parent, 0o700)
+        if os.path.isdir(path) and not os.path.islink(path):
+            os.chmod(path, 0o700)
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
+    except OSError:
+        return

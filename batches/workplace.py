@@ -1,0 +1,49 @@
+"""What the conversations of one process share: the model and its connections, and the place for folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import settings as settings_module
+from batches.pace import PacedModel, spread_sleep
+from batches.plan import RunPlan
+from models.chat_model import ChatModel
+from models.providers import OFFLINE, Endpoint, resolve_endpoint
+from models.retry import RetryingModel
+from sandboxes.child_environment import child_environment
+
+
+@dataclass(slots=True)
+class Workplace:
+    """One a worker process. `scratch` is the folder for the folders of its tasks; `environ` has no secrets'
+    use but the model's: commands see `child_environ`, made of it."""
+
+    model: ChatModel
+    endpoint: Endpoint
+    scratch: Path
+    environ: Mapping[str, str]
+    child_environ: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, plan: RunPlan, scratch: Path, environ: Mapping[str, str] = os.environ) -> Workplace:
+        """Connect the model of `plan` with the keys of this machine. Sends nothing, as `connect_model`.
+
+        Raises:
+            settings.SettingsError: the file of secrets cannot be used.
+        """
+        from models.connect import connect_endpoint
+        from models.offline import OfflineModel
+
+        endpoint = resolve_endpoint(plan.settings, settings_module.read_secrets(environ))
+        model: ChatModel = OfflineModel()
+        if endpoint != OFFLINE:
+            inner = connect_endpoint(plan.settings, endpoint).inner
+            model = RetryingModel(PacedModel(inner), plan.settings.retry, sleep=spread_sleep)
+        commands = child_environment(environ, plan.settings.terminal.env_pass)
+        return cls(model, endpoint, scratch, dict(environ), commands)
+
+    async def aclose(self) -> None:
+        await self.model.aclose()

@@ -116,7 +116,7 @@ class AIAgent:
         self._prefill = list(prefill_messages)
         self._progress = tool_progress_callback
         self._stream = TurnStream()
-        self._endpoint: Endpoint | None = None
+        self._endpoint: Endpoint | None = getattr(chat_model, "endpoint", None)
         self._model = chat_model or self._connect(self.settings)
         self.logs = settings_module.logs_dir(self.environ)
         self._writer: SessionWriter | None = None

@@ -62,6 +62,13 @@ class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
     send_reasoning: Annotated[
         bool, Meta(description="Send earlier reasoning back in the field it came in.")
     ] = True
+    tool_call_parser: Annotated[
+        str,
+        Meta(
+            description="Reads tool calls that a server leaves in the text: auto, off, or a format's name "
+            "(hermes, qwen3_coder, …)."
+        ),
+    ] = "auto"
     context_window: Annotated[
         int | None, Meta(description="Tokens the model can read; asked or assumed if empty.")
     ] = None

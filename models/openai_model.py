@@ -21,6 +21,7 @@ from models.failure import FailureContext, from_error_object, from_status, from_
 from models.providers import Endpoint
 from models.request_body import encode, request_body
 from models.stream_assembly import StreamAssembly
+from models.text_calls import call_reader
 from settings import ModelSettings, RetrySettings
 
 if TYPE_CHECKING:
@@ -65,9 +66,10 @@ class OpenAIChatModel:
             ModelError: see `models.failure` for what is which kind.
         """
         started = time.monotonic()
+        reader = call_reader(self._settings.tool_call_parser, self.name, request.tools)
         client = await self._connect()
         response = await self._send(client, request)
-        body, assembly = AnswerBody(self._where), StreamAssembly()
+        body, assembly = AnswerBody(self._where), StreamAssembly(reader)
         deadline = started + self._limits.request_timeout
         try:
             pieces = response.aiter_bytes()

@@ -8,7 +8,9 @@ from typing import Any
 
 from conversation.event import ReasoningDelta, Superseded, TextDelta, ToolCallDelta
 from conversation.message import AssistantMessage, ToolCall, Usage
+from models.answer_tokens import TokenCollector
 from models.reasoning import ReasoningField, ThinkSplitter, join_details, reasoning_of
+from models.text_calls import CallReader, Progress
 
 Delta = TextDelta | ReasoningDelta | ToolCallDelta | Superseded
 
@@ -50,17 +52,22 @@ class StreamAssembly:
     """Feed it each chunk; it gives back what can be shown, and the message at the end.
 
     `choices_seen` and `finish_reason` tell whether the server has answered at all, and to the end.
+    With a `reader`, calls in the text become calls of the message, unless the server gives any itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reader: CallReader | None = None) -> None:
         self.choices_seen = False
         self.finish_reason = ""
         self.usage: Usage | None = None
         self._model = ""
+        self._reader = reader
+        self._raw: list[str] = []
         self._text: list[str] = []
+        self._text_calls: list[ToolCall] = []
         self._reasoning: list[str] = []
         self._field: ReasoningField = ""
         self._details: list[dict[str, Any]] = []
+        self._tokens = TokenCollector()
         self._think = ThinkSplitter()
         self._calls: list[_Call] = []
         self._at_index: dict[int, _Call] = {}
@@ -76,6 +83,7 @@ class StreamAssembly:
             return []
         self.choices_seen = True
         choice = choices[0]
+        self._tokens.feed(chunk, choice)
         if isinstance(choice.get("finish_reason"), str):
             self.finish_reason = choice["finish_reason"]
         whole = isinstance(choice.get("message"), dict)
@@ -89,15 +97,16 @@ class StreamAssembly:
         came before a lone `</think>` was reasoning. The text shown so far is superseded.
         """
         shown = self._split(self._think.finish())
-        content = "".join(self._text)
-        before, tag, after = content.partition("</think>")
+        shown += self._read_end()
+        before, tag, after = "".join(self._raw).partition("</think>")
         own_line = before[-1:] in ("", "\n") and after[:1] in ("", "\n")
         if tag and own_line and "<think" not in before and not self._reasoning:
-            reasoning, text = before.strip(), after.lstrip()
-            self._reasoning, self._text, self._field = [reasoning], [text], "think"
-            shown.append(Superseded(content, "its first part was reasoning"))
+            shown.append(Superseded("".join(self._text), "its first part was reasoning"))
+            reasoning, self._text, self._text_calls = before.strip(), [], []
+            self._reasoning, self._field = [reasoning], "think"
             shown += [ReasoningDelta(reasoning)] if reasoning else []
-            shown += [TextDelta(text)] if text else []
+            shown += self._read(after.lstrip())
+            shown += self._read_end()
         return shown
 
     def message(self, seconds: float = 0.0) -> AssistantMessage:
@@ -105,16 +114,22 @@ class StreamAssembly:
         if self._think.found:
             self._field = self._field or "think"
         content = "".join(self._text)
+        calls = [ToolCall(call.id, call.name, "".join(call.arguments)) for call in self._calls]
+        finish_reason = self.finish_reason or ("tool_calls" if self._calls else "stop")
+        if self._text_calls and not calls:
+            calls, content = self._text_calls, content.strip()
+            finish_reason = "tool_calls" if finish_reason == "stop" else finish_reason
         return AssistantMessage(
             content=content if content.strip() else "",
-            tool_calls=tuple(ToolCall(c.id, c.name, "".join(c.arguments)) for c in self._calls),
+            tool_calls=tuple(calls),
             reasoning="".join(self._reasoning).strip(),
             reasoning_field="reasoning_details" if self._details else self._field,
             reasoning_details=join_details(self._details),
-            finish_reason=self.finish_reason or ("tool_calls" if self._calls else "stop"),
+            finish_reason=finish_reason,
             model=self._model,
             usage=self.usage,
             seconds=seconds,
+            tokens=self._tokens.tokens(),
         )
 
     def _delta(self, delta: Mapping[str, Any], whole: bool) -> list[Delta]:
@@ -156,9 +171,32 @@ class StreamAssembly:
     def _split(self, pieces: list[Any]) -> list[Delta]:
         shown: list[Delta] = []
         for kind, text in pieces:
-            (self._text if kind == "text" else self._reasoning).append(text)
-            shown.append(TextDelta(text) if kind == "text" else ReasoningDelta(text))
+            if kind == "text":
+                self._raw.append(text)
+                shown += self._read(text)
+            else:
+                self._reasoning.append(text)
+                shown.append(ReasoningDelta(text))
         return shown
+
+    def _read(self, text: str) -> list[Delta]:
+        """Text proper: what of it can be shown, and the calls in it."""
+        return self._take(self._reader.feed(text)) if self._reader else self._show(text)
+
+    def _read_end(self) -> list[Delta]:
+        return self._take(self._reader.finish()) if self._reader else []
+
+    def _take(self, progress: Progress) -> list[Delta]:
+        shown = self._show(progress.text)
+        for found in progress.tool_calls:
+            name, arguments = found["function"]["name"], found["function"]["arguments"]
+            shown.append(ToolCallDelta(len(self._text_calls), name, len(arguments)))
+            self._text_calls.append(ToolCall(found["id"], name, arguments))
+        return shown
+
+    def _show(self, text: str) -> list[Delta]:
+        self._text.append(text)
+        return [TextDelta(text)] if text else []
 
     def _fragment(self, fragment: Mapping[str, Any], position: int | None) -> ToolCallDelta:
         function = fragment.get("function")

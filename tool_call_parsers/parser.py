@@ -1,7 +1,7 @@
 """The walk through a model's text: plain text, reasoning, and regions that a family reads."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tool_call_parsers.family import Family, Region, ToolCall
@@ -49,11 +49,13 @@ class ToolCallParser:
         strict: bool = False,
         tools: Sequence[Schema] | None = None,
         starts_in_reasoning: bool = False,
+        declared_only: bool = False,
     ) -> None:
         self.name = name
         self.strict = strict
         self.tools = tools
         self.starts_in_reasoning = starts_in_reasoning
+        self.declared_only = declared_only
         self._family = family
         self._walk: _Walk | None = None
         self._held: list[str] = []
@@ -94,8 +96,9 @@ class ToolCallParser:
         return walk.taken()
 
     def _new(self, tools: Sequence[Schema] | None, in_reasoning: bool) -> "_Walk":
-        family = self._family(parameters_by_name(tools), self.strict)
-        return _Walk(family, in_reasoning)
+        declared = parameters_by_name(tools)
+        family = self._family(declared, self.strict)
+        return _Walk(family, in_reasoning, declared if self.declared_only else None)
 
     def _whole(self, text: str, tools: Sequence[Schema] | None, in_reasoning: bool) -> "_Walk":
         walk = self._new(tools if tools is not None else self.tools, in_reasoning)
@@ -132,8 +135,9 @@ def _as_reference(text: str, walk: "_Walk") -> Parsed:
 class _Walk:
     """One text on its way: what of it is understood, shown and still open."""
 
-    def __init__(self, family: Family, in_reasoning: bool) -> None:
+    def __init__(self, family: Family, in_reasoning: bool, declared: Container[str] | None = None) -> None:
         self.family = family
+        self.declared = declared
         self.text = ""
         self.fed = 0
         self.shown: list[str] = []
@@ -141,6 +145,7 @@ class _Walk:
         self.shown_before_calls: int | None = None
         self.broken = False
         self.ended_unbegun = False
+        self._brackets = ""
         self._coming: list[str] = []
         self._waiting = 0
         self._at = 0
@@ -302,6 +307,8 @@ class _Walk:
             end = at + 1
         if not region.calls and not (region.then and region.then == self._mode and region.text):
             self._places += 1
+        if self.declared is not None:
+            region = self._only(self.declared, region, self.text[at:end])
         self._scans += max(0, region.scanned - end)
         self.broken = self.broken or region.broken
         if region.text:
@@ -314,6 +321,15 @@ class _Walk:
         self._at = end
         self._mode = region.then
         return True
+
+    def _only(self, declared: Container[str], region: Region, raw: str) -> Region:
+        """The region; as text, with the brackets before it, if it calls what is not declared."""
+        raw, self._brackets = self._brackets + raw, ""
+        if any(made["function"]["name"] not in declared for made in region.calls):
+            return region._replace(calls=(), text=raw, then="")
+        if region.then and not region.calls and not region.text:
+            self._brackets = raw
+        return region
 
     def _pass(self, mark: str) -> None:
         self._show(mark)

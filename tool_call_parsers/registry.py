@@ -17,6 +17,7 @@ class Row(NamedTuple):
     aliases: other names (vLLM's and SGLang's)
     models:  regular expression over model names, lower case; "" if none
     marks:   regular expression over a text that shows this format; "" if it cannot be told
+    bare:    calls need no tags, and so look like any JSON or Python
     """
 
     name: str
@@ -24,6 +25,7 @@ class Row(NamedTuple):
     aliases: tuple[str, ...] = ()
     models: str = ""
     marks: str = ""
+    bare: bool = False
 
 
 # The first row that fits a model name or a text wins: the more particular stand above the more general.
@@ -35,7 +37,7 @@ JSON_ROWS: tuple[Row, ...] = (
         "deepseek_v3:DeepseekV31",
         ("deepseek_v3_1", "deepseekv31"),
         r"deepseek.*v?3[._]1",
-        r"<｜tool▁call▁begin｜>(?!function<)",
+        r"(<｜tool▁calls▁begin｜>\s*)?<｜tool▁call▁begin｜>(?!function<)",
     ),
     Row(
         "deepseek_v3",
@@ -86,16 +88,16 @@ JSON_ROWS: tuple[Row, ...] = (
     Row("granite", "granite:Granite", ("granite3",), r"granite", r"<\|?tool_call\|?>\s*\["),
     Row("ernie45", "hermes:Ernie45", (), r"ernie", ""),
     Row("qwen3_json", "hermes:Hermes", ("qwen", "qwen25", "qwen2_5", "qwen3"), r"qwen|qwq", ""),
-    Row("hermes", "hermes:Hermes", ("hermes_tight", "nous"), r"hermes", r"<tool_call>\s*\{"),
-    Row("xlam", "xlam:Xlam", (), r"xlam", r"^\s*\[\s*\{\s*\"name\"\s*:"),
+    Row("xlam", "xlam:Xlam", (), r"xlam", r"^\s*\[\s*\{\s*\"name\"\s*:", bare=True),
     Row("llama3_json_python_tag", "llama3_json:Llama3Json", (), "", r"<\|python_tag\|>\s*\{"),
-    Row("llama4_json", "llama3_json:Llama3Json", (), r"llama-?4", ""),
+    Row("llama4_json", "llama3_json:Llama3Json", (), r"llama-?4", "", bare=True),
     Row(
         "llama3_json",
         "llama3_json:Llama3Json",
         ("llama3", "llama"),
         r"llama",
         r"\{\s*\"name\"\s*:\s*\"[^\"]+\"\s*,\s*\"(parameters|arguments)\"\s*:",
+        bare=True,
     ),
 )
 XML_ROWS: tuple[Row, ...] = (
@@ -114,7 +116,7 @@ XML_ROWS: tuple[Row, ...] = (
         "qwen3_coder:Qwen3Coder",
         ("qwen3_xml", "qwen3_engine"),
         r"qwen3-?coder|qwen-?3\.[5-9]",
-        r"<function=[^<>]+>",
+        r"(<tool_call>\s*)?<function=[^<>]+>",
     ),
     Row("dots", "dots:Dots", (), r"dots", r"<dots_function_call>"),
     Row("minimax_m3", "minimax_m3:MinimaxM3", (), r"minimax-?m3", r"\]<\]minimax\[>\["),
@@ -133,10 +135,12 @@ XML_ROWS: tuple[Row, ...] = (
 PYTHON_ROWS: tuple[Row, ...] = (
     Row("lfm2", "pythonic:Lfm2", (), r"lfm-?2", r"<\|tool_call_start\|>"),
     Row("olmo3", "pythonic:Olmo3", (), r"olmo-?3", r"<function_calls>\s*[\w.]+\("),
-    Row("llama4_pythonic", "pythonic:Llama4Pythonic", (), r"llama-?4", r"<\|python_start\|>\["),
-    Row("pythonic", "pythonic:Pythonic", (), r"llama-?3\.2", r"^\s*\[[A-Za-z_][\w.]*\("),
+    Row("llama4_pythonic", "pythonic:Llama4Pythonic", (), r"llama-?4", r"<\|python_start\|>\[", bare=True),
+    Row("pythonic", "pythonic:Pythonic", (), r"toolace", r"^\s*\[[A-Za-z_][\w.]*\(", bare=True),
 )
-ROWS = XML_ROWS + PYTHON_ROWS + JSON_ROWS
+# Above all: its models are named after it and after the model they were made from.
+HERMES = Row("hermes", "hermes:Hermes", ("hermes_tight", "nous"), r"hermes", r"<tool_call>\s*\{")
+ROWS = (HERMES, *XML_ROWS, *PYTHON_ROWS, *JSON_ROWS)
 
 
 def _plain_name(name: str) -> str:
@@ -151,16 +155,19 @@ def get_parser(
     strict: bool = False,
     tools: Sequence[Mapping[str, Any]] | None = None,
     starts_in_reasoning: bool = False,
+    declared_only: bool = False,
 ) -> ToolCallParser:
     """The parser of a family, by its name or an alias (case, "-" and "." do not matter).
 
     strict: return what a reference engine (vLLM, SGLang) would, all or nothing where it does so
     tools:  OpenAI schemas for streams, and for `parse` when it is given none
     starts_in_reasoning: the prompt ended inside a reasoning block
+    declared_only: what names none of the tools is text
 
     Raises KeyError for a name nobody knows; the message names those there are.
     """
-    return ToolCallParser(_row(name).name, family_of(name), strict, tools, starts_in_reasoning)
+    family = family_of(name)
+    return ToolCallParser(_row(name).name, family, strict, tools, starts_in_reasoning, declared_only)
 
 
 def family_of(name: str) -> type[Family]:
@@ -168,6 +175,11 @@ def family_of(name: str) -> type[Family]:
     module, _, reader = _row(name).reader.partition(":")
     family: type[Family] = getattr(import_module(f"tool_call_parsers.{module}"), reader)
     return family
+
+
+def is_bare(name: str) -> bool:
+    """Whether the family's calls need no tags. Raises KeyError as `get_parser` does."""
+    return _row(name).bare
 
 
 def _row(name: str) -> Row:

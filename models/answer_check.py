@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from conversation.message import AssistantMessage, ToolCall
+from models.text_calls import has_open_call
 
 Bind: TypeAlias = Callable[[dict[str, Any]], object]
 """Raises ValueError, with a text for the model, if the arguments do not fit the tool."""
@@ -28,6 +29,10 @@ NAMED_TOOLS = 40
 EMPTY_NOTICE = "[notice] Your last answer was empty. Answer the request, or call a tool."
 THINK_NOTICE = "[notice] Your last answer held only reasoning. Now answer, or call a tool. Keep it brief."
 CUT_OFF_NOTICE = "[notice] Your last answer was cut off by the length limit. Go on exactly where it stopped."
+CUT_CALL_NOTICE = (
+    "[notice] Your last answer was cut off by the length limit within a tool call, which was not executed. "
+    "Make the call again, whole and shorter, for instance in several steps."
+)
 
 
 class CheckedCall(Struct, frozen=True):
@@ -61,7 +66,7 @@ def check_answer(
     `known_ids` are the call ids the conversation already has: a repeated or missing id is replaced.
     """
     if not message.tool_calls:
-        problem, notice = _whole_answer(message)
+        problem, notice = _whole_answer(message, bool(tools))
         return CheckedAnswer(message, (), problem, notice)
     taken = set(known_ids)
     checked: list[CheckedCall] = []
@@ -75,10 +80,14 @@ def check_answer(
     return CheckedAnswer(message, tuple(checked))
 
 
-def _whole_answer(message: AssistantMessage) -> tuple[str, str]:
+def _whole_answer(message: AssistantMessage, may_call: bool) -> tuple[str, str]:
     cut_off = message.finish_reason == "length"
     if message.content.strip():
-        return ("the answer was cut off by the length limit", CUT_OFF_NOTICE) if cut_off else ("", "")
+        if not cut_off:
+            return "", ""
+        in_call = may_call and has_open_call(message.content)
+        notice = CUT_CALL_NOTICE if in_call else CUT_OFF_NOTICE
+        return "the answer was cut off by the length limit", notice
     if message.reasoning.strip():
         return f"nothing but reasoning{' up to the length limit' if cut_off else ''}", THINK_NOTICE
     if message.finish_reason == "content_filter":

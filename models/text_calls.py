@@ -47,3 +47,10 @@ def call_reader(setting: str, model: str, tools: Sequence[dict[str, Any]]) -> Ca
     except KeyError as error:
         hint = "Set model.tool_call_parser to auto, to off, or to one of them."
         raise ModelError("bad_request", str(error.args[0]), hint=hint) from None
+
+
+def has_open_call(text: str) -> bool:
+    """Whether a text that no call was found in shows the tags of one: then it ends within it."""
+    from tool_call_parsers.detection import shows_tags
+
+    return shows_tags(text)

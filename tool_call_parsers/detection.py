@@ -45,6 +45,11 @@ def detecting_parser(
     return get_parser(name, tools=tools)
 
 
+def shows_tags(text: str) -> bool:
+    """Whether the tags of some family stand in the text, with what must follow them."""
+    return _WHICH.search(text) is not None
+
+
 class DetectingParser:
     """Shows text until calls begin, and leaves them to the parser of the family they are written in.
 

@@ -1,0 +1,146 @@
+"""Work on many machines: Ray workers, each with many conversations at once, lost and replaced.
+
+Everything is written here, by whoever runs the engine: a prompt counts as done when its result has arrived,
+so one whose worker is lost is held again by another, and no result is ever there twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from batches.engine import EngineError
+from batches.plan import RunPlan
+from batches.ray_pool import RayPool, Worker, WorkerFault, WorkerLost
+from batches.ray_worker import Assignment
+from batches.task import PromptTask, TaskResult
+
+MOST_LOSSES = 3
+"""A prompt that loses so many workers may be what kills them."""
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "(?s)^",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""Ray reads these when it is imported. Without the second it prints every lost worker on the screen, whatever
+its logging is told."""
+
+
+class RayEngine:
+    """`address` is a Ray cluster's; "" takes the one that RAY_ADDRESS names or that runs on this machine, and
+    starts one here if there is none. `environ` is where the keys are that the workers are given.
+
+    `plan.workers` 0 means one for each core of the cluster, as far as there is work for it.
+    """
+
+    def __init__(self, address: str = "", *, environ: Mapping[str, str] = os.environ) -> None:
+        self._address = address
+        self._environ = environ
+
+    async def run(
+        self, plan: RunPlan, tasks: AsyncIterator[PromptTask], tell: Callable[[str], None]
+    ) -> AsyncGenerator[TaskResult, None]:
+        """See `batches.engine.Engine`."""
+        ray, ours = await asyncio.to_thread(_connect, self._address)
+        done: asyncio.Queue[TaskResult | Exception | None] = asyncio.Queue(plan.concurrency)
+        pool = RayPool(ray, plan, _assignment(plan, self._environ), tell)
+        feeding = asyncio.create_task(_feed(pool, plan, tasks, done))
+        try:
+            while (result := await done.get()) is not None:
+                if isinstance(result, Exception):
+                    raise result
+                yield result
+        finally:
+            feeding.cancel()
+            await asyncio.wait({feeding})
+            await pool.close()
+            if ours:
+                await asyncio.to_thread(ray.shutdown)
+
+
+async def _feed(
+    pool: RayPool,
+    plan: RunPlan,
+    tasks: AsyncIterator[PromptTask],
+    done: asyncio.Queue[TaskResult | Exception | None],
+) -> None:
+    room = asyncio.Semaphore(plan.concurrency)
+
+    async def hold(task: PromptTask, worker: Worker) -> None:
+        await done.put(await _outcome(pool, task, worker))
+        room.release()
+
+    end: Exception | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            pool.start()
+            while True:
+                await room.acquire()
+                worker = await pool.place()
+                task = await anext(tasks, None)
+                if task is None:
+                    pool.leave(worker)
+                    break
+                group.create_task(hold(task, worker))
+    except ExceptionGroup as errors:
+        end = errors.exceptions[0]
+    await done.put(end)
+
+
+async def _outcome(pool: RayPool, task: PromptTask, worker: Worker) -> TaskResult:
+    told = msgspec.msgpack.encode(task)
+    reason = ""
+    for attempt in range(MOST_LOSSES):
+        if attempt:
+            worker = await pool.place()
+        try:
+            return msgspec.msgpack.decode(await pool.work(worker, told), type=TaskResult)
+        except WorkerLost as lost:
+            reason = str(lost)
+        except WorkerFault as fault:
+            return TaskResult(task.index, "failed", str(fault), kind="internal")
+    reason = f"the Ray worker that held it was lost {MOST_LOSSES} times; the last time: {reason}"
+    return TaskResult(task.index, "failed", reason, kind="worker")
+
+
+def _connect(address: str) -> tuple[Any, bool]:
+    """The module `ray`, connected, and whether that was done here."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        ray = import_module("ray")
+    except ModuleNotFoundError:
+        raise EngineError("--engine ray needs Ray. Run: pip install 'hermes-agent[ray]'") from None
+    if ray.is_initialized():
+        return ray, False
+    import logging
+
+    try:
+        ray.init(address=address or None, log_to_driver=False, logging_level=logging.CRITICAL)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
+        where = f"the Ray cluster at {address}" if address else "a Ray cluster"
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        advice = "The machine that runs hermes must be a node of the cluster: see `ray status` there."
+        raise EngineError(f"{where} cannot be reached: {first}. {advice}") from error
+    return ray, True
+
+
+def _assignment(plan: RunPlan, environ: Mapping[str, str]) -> bytes:
+    """The plan, and the keys that it needs: the model's, those of hermes's own .env file, and the variables
+    that `terminal.env_pass` spells out. What else is in the environment stays here."""
+    from configuration.home import read_secrets
+    from models.providers import resolve_endpoint
+
+    secrets = read_secrets(environ)
+    home = {"HERMES_HOME": environ.get("HERMES_HOME", ""), "HOME": environ.get("HOME", "")}
+    own = read_secrets({name: value for name, value in home.items() if value})
+    wanted = {resolve_endpoint(plan.settings, secrets).key_env, *own}
+    given = {name: secrets[name] for name in wanted if name in secrets}
+    passed = {name: environ[name] for name in plan.settings.terminal.env_pass if environ.get(name)}
+    return msgspec.msgpack.encode(Assignment(plan, {**given, **passed}))

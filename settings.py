@@ -193,6 +193,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     agent: AgentSettings = field(default_factory=AgentSettings)
     personalities: Annotated[dict[str, str], Meta(description="Your own: NAME: text.")] = {}
     tools: ToolsSettings = field(default_factory=ToolsSettings)
+    distributions: Annotated[
+        dict[str, dict[str, float]],
+        Meta(description="Your own for `hermes batch`: NAME: {TOOLSET: percent}."),
+    ] = {}
     terminal: TerminalSettings = field(default_factory=TerminalSettings)
     gate: GateSettings = field(default_factory=GateSettings)
     display: DisplaySettings = field(default_factory=DisplaySettings)

@@ -59,7 +59,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
 
 def plan_text(plan: RunPlan) -> bytes:
     """The plan as indented JSON, without what may be a secret: header values, logins in URLs, keys."""
-    return msgspec.json.format(msgspec.json.encode(_scrubbed(msgspec.to_builtins(plan))), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(scrubbed(msgspec.to_builtins(plan))), indent=2) + b"\n"
 
 
 def read_plan(text: bytes) -> RunPlan:
@@ -70,13 +70,13 @@ def read_plan(text: bytes) -> RunPlan:
     return plan
 
 
-def _scrubbed(value: Any, name: str = "") -> Any:
+def scrubbed(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
         if name == "extra_headers":
             return dict.fromkeys(value, LEFT_OUT)
-        return {key: _scrubbed(each, key) for key, each in value.items()}
+        return {key: scrubbed(each, key) for key, each in value.items()}
     if isinstance(value, list) and name != "prefill":
-        return [_scrubbed(each) for each in value]
+        return [scrubbed(each) for each in value]
     if isinstance(value, str):
         is_secret = value and _SECRET_NAME.search(name) and name not in ("key_env",)
         return LEFT_OUT if is_secret else _LOGIN.sub("", value) if "url" in name or name == "proxy" else value

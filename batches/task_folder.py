@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -32,16 +33,24 @@ class TaskFolder:
 
     def remove(self, *, keep_work: bool = False) -> None:
         if keep_work:
-            remove_tree(self.files)
-            remove_tree(self.logs)
-        else:
-            remove_tree(self.root)
+            kept = self.root.parent / self.root.name.partition("-")[0]
+            remove_tree(kept)
+            self.work.rename(kept)
+        remove_tree(self.root)
 
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder and all in it; nothing there is no error."""
     if folder.exists():
         shutil.rmtree(folder, onerror=_open_and_retry)
+
+
+def clear_scratch(scratch: Path) -> None:
+    """Remove the folders of tasks that did not end, and `scratch` itself where nothing else is in it."""
+    for path in scratch.glob("*-*"):
+        remove_tree(path)
+    with contextlib.suppress(OSError):
+        scratch.rmdir()
 
 
 def _open_and_retry(function: object, path: str, _: object) -> None:

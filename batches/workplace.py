@@ -47,3 +47,12 @@ class Workplace:
 
     async def aclose(self) -> None:
         await self.model.aclose()
+
+
+def model_name(plan: RunPlan, endpoint: Endpoint) -> str:
+    """How the model is called, without asking anybody."""
+    from models.providers import default_model
+
+    if endpoint == OFFLINE:
+        return OFFLINE.name
+    return plan.settings.model.name or default_model(endpoint) or "the server's first model"

@@ -23,6 +23,9 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "chat": Entry("commands.chat:chat", "Talk with the agent (what hermes does when no command is given)."),
+    "batch": Entry(
+        "commands.batch:batch", "Hold a conversation for each prompt of a file, as training rows."
+    ),
     "config": Entry("commands.config:config", "Show and change the settings."),
     "sessions": Entry("commands.sessions:sessions", "List, show, rename, delete and export saved sessions."),
     "tools": Entry("commands.tools:tools", "List the tools: what is on, what is not, and why."),

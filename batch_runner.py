@@ -1,0 +1,194 @@
+"""Many prompts to many trajectories: `hermes batch`, also `python batch_runner.py`.
+
+A run is a plan, prompts, a folder and an engine. Here they meet: tasks go to the engine as long as nothing
+speaks against it, and each result is kept the moment it comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batches.distributions import draw_toolsets
+from batches.engine import Engine, EngineError
+from batches.plan import RunPlan
+from batches.prompts import Prompt
+from batches.row_file import RowFileError
+from batches.run_folder import RunFolder
+from batches.statistics import Statistics
+from batches.task import PromptTask, TaskResult
+from conversation.event import Outcome
+from models.chat_model import RETRYABLE
+from trajectories.session_record import utc_now
+
+MOST_REFUSALS = 5
+"""So many prompts in a row that the server refuses for good and all the same: the next would be too."""
+MOST_UNREACHABLE = 20
+"""So many prompts in a row that could not reach the server, each with all its retries: it is down."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """How far a run is, for those who show it. Counts of prompts; `seconds` since this start.
+
+    `earlier` were recorded or discarded by earlier starts; `failed` counts this start's alone.
+    """
+
+    total: int
+    statistics: Statistics
+    earlier: int = 0
+    failed: int = 0
+    running: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def done(self) -> int:
+        return self.statistics.recorded + self.statistics.discarded
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+
+class BatchRun:
+    """One start of a run. `tell` gets sentences for the person, `show` the standing after each result."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        prompts: list[Prompt],
+        folder: RunFolder,
+        engine: Engine,
+        *,
+        tell: Callable[[str], None],
+        show: Callable[[Standing], None] = lambda standing: None,
+    ) -> None:
+        self.plan = plan
+        wanted = len(prompts) if plan.max_samples is None else min(plan.max_samples, len(prompts))
+        self.standing = Standing(wanted, folder.statistics, len(folder.done))
+        self._prompts = prompts
+        self._folder = folder
+        self._engine = engine
+        self._tell = tell
+        self._show = show
+        self._stopped: Outcome | None = None
+        self._alike: list[str] = []
+        self._transient = True
+
+    async def run(self) -> Outcome:
+        """Work until all prompts are done or `drain` was called; how it ended, as one word.
+
+        Cancelling breaks off what runs. In every case the statistics are written.
+        """
+        started = utc_now()
+        try:
+            if self._is_too_dear():
+                return self._ended()
+            tasks = self._tasks()
+            async with contextlib.aclosing(self._engine.run(self.plan, tasks, self._tell)) as results:
+                async for result in results:
+                    self.standing.running -= 1
+                    self._take(result)
+                    self._show(self.standing)
+        except EngineError as error:
+            self.drain("failed", str(error))
+        except RowFileError as error:
+            self.drain("failed", f"{error}. What is recorded stays; go on with --resume once that is mended")
+        finally:
+            self._write_statistics(started)
+        return self._ended()
+
+    def drain(self, outcome: Outcome, why: str = "") -> None:
+        """Begin no further conversation; those that run come to their end."""
+        if self._stopped is None:
+            self._stopped = outcome
+            if why:
+                self._tell(why)
+
+    async def _tasks(self) -> AsyncGenerator[PromptTask, None]:
+        plan = self.plan
+        for index in range(self.standing.total):
+            if index in self._folder.done:
+                continue
+            if self._stopped is not None:
+                return
+            prompt = self._prompts[index]
+            toolsets = draw_toolsets(plan.toolsets, plan.seed, index)
+            self.standing.running += 1
+            yield PromptTask(index, prompt.text, prompt.fields, toolsets, plan.seed)
+
+    def _take(self, result: TaskResult) -> None:
+        if result.index in self._folder.done:
+            return
+        self._folder.record(result, self._prompts[result.index])
+        if result.status == "failed":
+            self.standing.failed += 1
+            self._transient = self._transient and result.kind in RETRYABLE
+        self._look_for_a_pattern(result)
+        self._is_too_dear()
+
+    def _is_too_dear(self) -> bool:
+        """Whether the run has cost what it may; then it is drained."""
+        limit, spent = self.plan.max_cost, self._folder.statistics
+        if limit is None:
+            return False
+        if spent.unpriced:
+            self.drain(
+                "limit",
+                f"what this model costs is unknown, so the limit of ${limit:g} cannot be kept; set "
+                "model.price_prompt and model.price_completion, or leave --max-cost out",
+            )
+        elif (spent.usage.cost or 0.0) >= limit:
+            self.drain("limit", f"the run has cost ${spent.usage.cost:.4f}, and ${limit:g} is its limit")
+        return self._stopped is not None
+
+    def _look_for_a_pattern(self, result: TaskResult) -> None:
+        """End the run where what failed is the same for every prompt: a key, an account, a server."""
+        if result.status != "failed" or (self._alike and self._alike[0] != result.kind):
+            self._alike.clear()
+        if result.status != "failed":
+            return
+        self._alike.append(result.kind)
+        is_transient = result.kind in RETRYABLE
+        if len(self._alike) < (MOST_UNREACHABLE if is_transient else MOST_REFUSALS):
+            return
+        self.drain(
+            "unavailable" if is_transient else "failed",
+            f"{len(self._alike)} prompts in a row failed: {result.reason}. "
+            "No more are begun; go on with --resume once that is mended",
+        )
+
+    def _ended(self) -> Outcome:
+        if self._stopped is not None:
+            return self._stopped
+        if self.standing.failed:
+            return "unavailable" if self._transient else "failed"
+        return "done"
+
+    def _write_statistics(self, started: str) -> None:
+        plan, standing = self.plan, self.standing
+        facts = {
+            "run": plan.run,
+            "model": plan.settings.model.name,
+            "distribution": plan.distribution,
+            "prompts": standing.total,
+            "left": standing.total - standing.done,
+            "started": started,
+            "ended": utc_now(),
+            "seconds": round(standing.seconds, 3),
+        }
+        try:
+            self._folder.write_statistics(facts)
+        except RowFileError as error:
+            self._tell(str(error))
+
+
+if __name__ == "__main__":  # as a script it is the command line, which stands above: run, not imported
+    import runpy
+    import sys
+
+    sys.argv[1:1] = ["batch"]
+    runpy.run_path(str(Path(__file__).with_name("cli.py")), run_name="__main__")

@@ -1,0 +1,234 @@
+"""From what a person asked for to the plan of a run; and what may be asked anew when it is resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from agent import assembly
+from batches import prompts as prompts_file
+from batches.distributions import Distribution, find_distribution, fixed_distribution
+from batches.plan import PromptsFile, RunPlan, scrubbed
+from batches.prompts import Prompt
+from configuration.version import VERSION
+from models.providers import Endpoint, resolve_endpoint
+from settings import LoadedSettings, Settings, read_secrets
+from trajectories.session_record import utc_now
+
+DEFAULT_DISTRIBUTION = "default"
+SEATS_A_WORKER = 16
+"""Conversations at once that are worth a process of their own, while cores are idle."""
+PATIENCE = {"attempts": 10, "total": 900.0}
+"""Of `retry`, where nothing else is set: nobody waits at a prompt, and a rate limit passes."""
+
+
+class PlanError(ValueError):
+    """What was asked for cannot be done, or not in this run; the text says why."""
+
+
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What was asked for beside the settings. None: nothing was said."""
+
+    run: str
+    distribution: str | None = None
+    toolsets: list[str] | None = None
+    seed: int | None = None
+    concurrency: int | None = None
+    workers: int | None = None
+    engine: str | None = None
+    max_cost: float | None = None
+    max_samples: int | None = None
+    ephemeral_system_prompt: str | None = None
+    prefill: list[dict[str, Any]] | None = None
+    keep_folders: bool | None = None
+
+
+MAY_CHANGE = ("concurrency", "workers", "engine", "max_cost", "max_samples", "keep_folders")
+"""How the work is done, and how much of it. The rest says what rows are, and holds for the whole run."""
+
+
+def first_plan(
+    wishes: Wishes, loaded: LoadedSettings, path: Path, prompts: list[Prompt]
+) -> tuple[RunPlan, Distribution]:
+    """The plan of a new run, and the distribution with what it lacks here.
+
+    Raises:
+        PlanError, batches.distributions.DistributionError, toolsets.ToolsetError: as named.
+    """
+    settings = unattended(loaded)
+    if wishes.toolsets is not None:
+        distribution = fixed_distribution(wishes.toolsets)
+    else:
+        name = wishes.distribution or DEFAULT_DISTRIBUTION
+        distribution = find_distribution(name, settings.distributions, settings.tools.custom)
+    plan = RunPlan(
+        run=wishes.run,
+        settings=settings,
+        prompts=_described(path, prompts),
+        started=utc_now(),
+        hermes_version=VERSION,
+        distribution=distribution.name,
+        toolsets=distribution.toolsets,
+        seed=wishes.seed or 0,
+        tools=_tool_names(settings, list(distribution.toolsets)),
+        columns=prompts_file.columns(prompts),
+        ephemeral_system_prompt=wishes.ephemeral_system_prompt or "",
+        prefill=wishes.prefill or [],
+    )
+    return _as_wished(plan, wishes, len(prompts)), distribution
+
+
+def next_plan(
+    before: RunPlan, wishes: Wishes, loaded: LoadedSettings, path: Path, prompts: list[Prompt]
+) -> RunPlan:
+    """The plan of a run that is resumed: as it was, but for what may change.
+
+    Prompts may have been added at the end of the file.
+
+    Raises:
+        PlanError: the prompts are others, or something was asked for that would make its rows differ.
+    """
+    if prompts_file.digest(prompts[: before.prompts.count]) != before.prompts.digest:
+        raise PlanError(
+            f"{path} is not what run {before.run!r} was started with ({before.prompts.count} prompts); give "
+            "that file, or start another run with --run"
+        )
+    differing = [option for option, differs in _differences(before, wishes, loaded) if differs]
+    if differing:
+        raise PlanError(
+            f"run {before.run!r} was started with another {', '.join(differing)}: leave that out, or start "
+            "another run with --run"
+        )
+    current = msgspec.to_builtins(loaded.settings)
+    settings = msgspec.convert(_restored(msgspec.to_builtins(before.settings), current, ""), Settings)
+    if loaded.origin("model.base_url") == "flag":
+        settings = assembly.override(settings, "model", base_url=loaded.settings.model.base_url)
+    columns = list(dict.fromkeys([*before.columns, *prompts_file.columns(prompts)]))
+    plan = msgspec.structs.replace(
+        before, settings=settings, prompts=_described(path, prompts), columns=columns
+    )
+    return _as_wished(plan, wishes, len(prompts))
+
+
+def unattended(loaded: LoadedSettings) -> Settings:
+    """The settings for work that nobody watches, where they do not say otherwise.
+
+    Answers come whole; retries are patient; rows are written by the run. Where no policy is stated, tools
+    may write in the task's own folder, and have no other effect.
+    """
+    settings = loaded.settings
+    if loaded.origin("model.stream") == "built-in":
+        settings = assembly.override(settings, "model", stream=False)
+    patience = {
+        name: value for name, value in PATIENCE.items() if loaded.origin(f"retry.{name}") == "built-in"
+    }
+    settings = assembly.override(settings, "retry", **patience)
+    settings = assembly.override(settings, "sessions", save=True, trajectories=False)
+    if settings.model.name == "offline" and not (settings.model.base_url or settings.model.provider):
+        settings = assembly.override(settings, "model", provider="offline")
+    mode = "auto-edit" if is_unstated(loaded) else None
+    return assembly.override(settings, "gate", mode=mode)
+
+
+def is_unstated(loaded: LoadedSettings) -> bool:
+    """Whether nobody has said what tools may do; to be asked is no policy where nobody can answer."""
+    return loaded.settings.gate.mode in ("", "ask")
+
+
+def endpoint_of(plan: RunPlan, environ: Mapping[str, str] = os.environ) -> Endpoint:
+    """Where the requests of the run go. Raises PlanError where that cannot work."""
+    endpoint = resolve_endpoint(plan.settings, read_secrets(environ))
+    if endpoint.problem:
+        raise PlanError(endpoint.problem)
+    return endpoint
+
+
+def read_prefill(path: Path) -> list[dict[str, Any]]:
+    """Messages that go before each prompt and into no row: a JSON list of {"role", "content"}.
+
+    Raises:
+        PlanError: the file is something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlanError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise PlanError(f"{path} is not JSON: {error}") from None
+    if not isinstance(value, list) or not all(
+        isinstance(each, dict)
+        and each.get("role") in ("system", "user", "assistant")
+        and isinstance(each.get("content"), str)
+        for each in value
+    ):
+        raise PlanError(f'{path} is not a list of {{"role": "user" or "assistant", "content": text}}')
+    return value
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _as_wished(plan: RunPlan, wishes: Wishes, count: int) -> RunPlan:
+    given = {name: getattr(wishes, name) for name in MAY_CHANGE if getattr(wishes, name) is not None}
+    plan = msgspec.structs.replace(plan, **given)
+    if plan.engine != "local":  # that one knows how many cores there are
+        return msgspec.structs.replace(plan, workers=wishes.workers or 0)
+    at_once = min(plan.concurrency, count)
+    workers = wishes.workers or min(cores(), -(-at_once // SEATS_A_WORKER))
+    return msgspec.structs.replace(plan, workers=max(1, min(workers, plan.concurrency)))
+
+
+def _described(path: Path, prompts: list[Prompt]) -> PromptsFile:
+    return PromptsFile(str(path.absolute()), len(prompts), prompts_file.digest(prompts))
+
+
+def _tool_names(settings: Settings, toolsets: list[str]) -> list[str]:
+    from tools.catalog import TOOL_MODULES
+    from toolsets import select_tools
+
+    selected = select_tools(toolsets, settings.tools.disabled, settings.tools.custom)
+    return list(dict.fromkeys([*TOOL_MODULES, *selected]))
+
+
+def _differences(before: RunPlan, wishes: Wishes, loaded: LoadedSettings) -> list[tuple[str, bool]]:
+    """Options that were given, and whether they ask for something else than the run has."""
+    told: list[tuple[str, Any, Any]] = [
+        ("--distribution", wishes.distribution, before.distribution),
+        ("--seed", wishes.seed, before.seed),
+        ("--ephemeral-system-prompt", wishes.ephemeral_system_prompt, before.ephemeral_system_prompt),
+        ("--prefill", wishes.prefill, before.prefill),
+    ]
+    if wishes.toolsets is not None:
+        told.append(("--toolsets", dict.fromkeys(wishes.toolsets, 100.0), before.toolsets))
+    for option, key in (
+        ("--model", "model.name"), ("--provider", "model.provider"), ("--max-turns", "agent.max_turns"),
+        ("--reasoning-effort", "model.reasoning_effort"), ("--policy", "gate.mode"),
+        ("--max-tokens", "model.max_tokens"), ("--temperature", "model.temperature"),
+    ):  # fmt: skip
+        if loaded.origin(key) == "flag":
+            section, _, name = key.partition(".")
+            now = getattr(getattr(loaded.settings, section), name)
+            told.append((option, now, getattr(getattr(before.settings, section), name)))
+    return [(option, now is not None and now != then) for option, now, then in told]
+
+
+def _restored(recorded: Any, current: Any, name: str) -> Any:
+    """`recorded` with what was left out of it put back, where `current` differs in nothing else."""
+    if isinstance(recorded, dict) and isinstance(current, dict):
+        hidden = scrubbed(current, name)
+        return {
+            key: _restored(each, current[key], key)
+            if isinstance(each, dict)
+            else current[key]
+            if key in current and hidden[key] == each
+            else each
+            for key, each in recorded.items()
+        }
+    return recorded

@@ -1,0 +1,213 @@
+"""The folder of a run, `data/<run>/`: what is in it, who may write it, and what an earlier start left.
+
+run.json              the plan; see batches/plan.py
+trajectories.jsonl    a row a recorded conversation
+discarded.jsonl       a line a conversation of no use, with the reason; they are not held again
+failed.jsonl          a line each time the infrastructure failed; the next start tries these prompts again
+statistics.json       what came of it, in numbers
+sessions/             the session file of each recorded conversation
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from batches.batch_row import prompt_hash
+from batches.plan import RunPlan, plan_text, read_plan
+from batches.prompts import Prompt
+from batches.row_file import RowFile, RowFileError
+from batches.statistics import CountedRow, LostRow, Statistics
+from batches.task import TaskResult
+from trajectories.session_file import lease_holder, make_private_folder
+from trajectories.session_record import utc_now
+
+Line = TypeVar("Line", bound=Struct)
+
+
+class RunFolderError(Exception):
+    """The folder cannot be used; the text says why and what to do."""
+
+
+class RunFolder:
+    """Open by one process at a time. `done` are the prompts that are not to be held again, by index."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.done: set[int] = set()
+        self.statistics = Statistics()
+        self._rows = RowFile(path / "trajectories.jsonl")
+        self._discarded = RowFile(path / "discarded.jsonl")
+        self._failed = RowFile(path / "failed.jsonl")
+        self._lock = -1
+
+    @property
+    def sessions(self) -> Path:
+        return self.path / "sessions"
+
+    def open(self, *, resume: bool) -> RunPlan | None:
+        """Take the lock. Returns the plan of the run that is resumed, None for a new one.
+
+        Raises:
+            RunFolderError: another process has it, there is a run already, or there is none to resume.
+        """
+        plan_file = self.path / "run.json"
+        try:
+            if resume and not plan_file.exists():
+                raise RunFolderError(f"there is no run in {self.path} to resume; leave --resume out")
+            make_private_folder(self.path)
+            self._take_lock()
+            if resume:
+                return read_plan(plan_file.read_bytes())
+            if any(each.name != ".lock" for each in self.path.iterdir()):
+                hint = "go on with it (--resume), or give this one another name (--run)"
+                raise RunFolderError(f"there is something in {self.path} already; {hint}")
+        except OSError as error:
+            raise RunFolderError(f"cannot use {self.path}: {error.strerror}") from None
+        except ValueError as error:
+            raise RunFolderError(f"cannot read {plan_file}: {error}") from None
+        return None
+
+    def write_plan(self, plan: RunPlan) -> None:
+        self._replace("run.json", plan_text(plan))
+
+    def write_statistics(self, facts: dict[str, Any]) -> None:
+        text = msgspec.json.format(msgspec.json.encode({**facts, **self.statistics.report()}), indent=2)
+        self._replace("statistics.json", text + b"\n")
+
+    def read_back(self, prompts: list[Prompt]) -> None:
+        """Count what earlier starts recorded, mend what a killed one left, and forget half sessions.
+
+        Raises:
+            RunFolderError: a file is damaged, or a row belongs to another prompt.
+        """
+        sessions: set[str] = set()
+
+        def row(line: CountedRow) -> None:
+            self._check(line.prompt_index, line.metadata.prompt_hash, prompts)
+            sessions.add(f"{line.id}.jsonl")
+            self.statistics.add_row(line)
+
+        def discarded(line: LostRow) -> None:
+            self._check(line.prompt_index, line.prompt_hash, prompts)
+            self.statistics.add_discarded(line)
+
+        self._each(self._rows, CountedRow, row)
+        self._each(self._discarded, LostRow, discarded)
+        self._each(self._failed, LostRow, self.statistics.add_failure)
+        if self.sessions.is_dir():
+            for path in self.sessions.iterdir():
+                if path.name not in sessions:
+                    path.unlink()
+
+    def record(self, result: TaskResult, prompt: Prompt) -> None:
+        """Keep a result: its session first, then its row, which makes it count.
+
+        Raises:
+            batches.row_file.RowFileError: it could not be kept, and does not count.
+        """
+        lost = LostRow(
+            result.index, prompt_hash(prompt.text), result.reason, result.kind, result.usage, result.seconds,
+            utc_now(),
+        )  # fmt: skip
+        if result.status == "failed":
+            self._failed.append(_line(lost))
+            self.statistics.add_failure(lost)
+            return
+        if result.row is None:
+            self._discarded.append(_line(lost))
+            self.statistics.add_discarded(lost)
+        else:
+            if result.session:
+                self._keep_session(str(result.row["id"]), result.session)
+            line = _line(result.row)
+            self._rows.append(line)
+            self.statistics.add_row(msgspec.json.decode(line, type=CountedRow))
+        self.done.add(result.index)
+
+    def close(self) -> None:
+        for file in (self._rows, self._discarded, self._failed):
+            file.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                pid = lease_holder(self._lock)
+                who = f"process {pid}" if pid else "another process"
+                raise RunFolderError(
+                    f"{who} works on the run in {self.path}; wait for it, or end it"
+                ) from None
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise  # those three: a file system without locks, where only the person can keep two apart
+
+    def _each(self, file: RowFile, kind: type[Line], count: Callable[[Line], None]) -> None:
+        decoder = msgspec.json.Decoder(kind)
+        number = 0
+        try:
+            for line in file.lines():
+                number += 1
+                count(decoder.decode(line))
+        except msgspec.ValidationError as error:
+            raise RunFolderError(f"{file.path}:{number} is not a line of ours: {error}") from None
+        except RowFileError as error:
+            raise RunFolderError(str(error)) from None
+
+    def _check(self, index: int, hashed: str, prompts: list[Prompt]) -> None:
+        if index >= len(prompts) or prompt_hash(prompts[index].text) != hashed:
+            raise RunFolderError(
+                f"prompt {index} is not the one that {self.path} has a result of; "
+                "resume with the file the run was started with"
+            )
+        if index in self.done:
+            raise RunFolderError(f"{self.path} has two results of prompt {index}; remove one of the lines")
+        self.done.add(index)
+
+    def _keep_session(self, id: str, text: str) -> None:
+        path = self.sessions / f"{id}.jsonl"
+        try:
+            make_private_folder(self.sessions)
+            try:
+                with open(path, "wb", opener=_private) as file:
+                    file.write(text.encode("utf-8", "replace"))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise RowFileError(f"cannot write {path}: {error.strerror}") from None
+
+    def _replace(self, name: str, text: bytes) -> None:
+        """The old text or the new one, never half of one. Raises RowFileError."""
+        draft = self.path / f".{name}.{os.getpid()}"
+        try:
+            with open(draft, "wb", opener=_private) as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, self.path / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise RowFileError(f"cannot write {self.path / name}: {error.strerror}") from None
+
+
+def _line(value: Any) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

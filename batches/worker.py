@@ -1,0 +1,79 @@
+"""A worker process of the local engine: tasks in on stdin, results out on stdout, many at once in one loop.
+
+It ends when its stdin does, so also when whoever started it was killed; what runs then is broken off, and its
+processes and folders go with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from batches.conversation import run_task
+from batches.frames import frame, read_frame
+from batches.plan import RunPlan
+from batches.task import PromptTask
+from batches.workplace import Workplace
+
+LEAVE_WITHIN = 10.0
+"""Seconds for tidying up after the end of stdin; a thread that hangs must not keep the process alive."""
+_LARGE = 1024 * 1024
+
+
+class WorkerStart(Struct, frozen=True):
+    """The first thing a worker is told. `scratch` is the folder for the folders of tasks."""
+
+    plan: RunPlan
+    scratch: str
+
+
+def main() -> None:
+    results = os.dup(1)
+    os.dup2(2, 1)  # whatever prints must not get between the results
+    asyncio.run(_work(results))
+
+
+async def _work(results: int) -> None:
+    reader, writer = await _streams(results)
+    start = await read_frame(reader)
+    if start is None:
+        return
+    told = msgspec.json.decode(start, type=WorkerStart)
+    place = Workplace.open(told.plan, Path(told.scratch))
+    running: set[asyncio.Task[None]] = set()
+
+    async def work_on(task: PromptTask) -> None:
+        writer.write(frame(await run_task(task, told.plan, place)))
+        await writer.drain()
+
+    while (data := await read_frame(reader)) is not None:
+        work = asyncio.create_task(work_on(msgspec.json.decode(data, type=PromptTask)))
+        running.add(work)
+        work.add_done_callback(running.discard)
+    _leave_in_time()
+    for work in running:
+        work.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await place.aclose()
+
+
+async def _streams(results: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(_LARGE)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    transport, protocol = await loop.connect_write_pipe(
+        asyncio.streams.FlowControlMixin, os.fdopen(results, "wb", buffering=0)
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+def _leave_in_time() -> None:
+    watchdog = threading.Timer(LEAVE_WITHIN, os._exit, (1,))
+    watchdog.daemon = True
+    watchdog.start()

@@ -1,0 +1,210 @@
+"""A run of `hermes batch` from its first line on the screen to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands.exit_code import EXIT_CODES
+from safety.terminal_text import neutralize
+
+if TYPE_CHECKING:
+    from batch_runner import BatchRun, Standing
+    from batches.distributions import Distribution
+    from batches.engine import Engine
+    from batches.plan import RunPlan
+    from batches.planning import Wishes
+    from batches.progress import Bar, Lines
+    from batches.prompts import Prompt
+    from batches.run_folder import RunFolder
+    from settings import LoadedSettings
+
+UNSTATED = (
+    "no policy was stated: tools may write in their task's own folder, and run no commands. To let them: "
+    "--policy yolo (everything, as you, on this machine)"
+)
+
+
+def run_batch(
+    prompts_path: Path | None, path: Path, wishes: Wishes, loaded: LoadedSettings, *, resume: bool
+) -> int:
+    """Plan the run, or take up the one in the folder `path`, hold it, and say what came of it."""
+    from batches.distributions import DistributionError
+    from batches.planning import PlanError
+    from batches.prompts import PromptsError, read_prompts
+    from batches.row_file import RowFileError
+    from batches.run_folder import RunFolder, RunFolderError
+    from toolsets import ToolsetError
+
+    folder = RunFolder(path)
+    try:
+        prompts = read_prompts(prompts_path) if prompts_path is not None else None
+        plan, prompts = _plan(prompts_path, prompts, folder, wishes, loaded, resume=resume)
+        return _hold(plan, prompts, folder)
+    except (PromptsError, PlanError, DistributionError, ToolsetError) as error:
+        raise click.UsageError(str(error)) from None
+    except (RunFolderError, RowFileError) as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        folder.close()
+
+
+def _plan(
+    path: Path | None,
+    prompts: list[Prompt] | None,
+    folder: RunFolder,
+    wishes: Wishes,
+    loaded: LoadedSettings,
+    *,
+    resume: bool,
+) -> tuple[RunPlan, list[Prompt]]:
+    """The plan, written to the folder, and what is worth knowing about it told."""
+    from batches.planning import endpoint_of, first_plan, is_unstated, next_plan
+    from batches.prompts import read_prompts
+
+    distribution: Distribution | None = None
+    if not resume:
+        assert path is not None
+        assert prompts is not None
+        plan, distribution = first_plan(wishes, loaded, path, prompts)
+        endpoint_of(plan)
+        folder.open(resume=False)
+    else:
+        before = folder.open(resume=True)
+        assert before is not None
+        path = path or Path(before.prompts.path)
+        prompts = prompts if prompts is not None else read_prompts(path)
+        plan = next_plan(before, wishes, loaded, path, prompts)
+        endpoint_of(plan)
+        folder.read_back(prompts)
+    folder.write_plan(plan)
+    unstated = not resume and is_unstated(loaded)
+    for line in _opening(plan, folder, distribution, unstated=unstated):
+        _say(line)
+    return plan, prompts
+
+
+def _opening(
+    plan: RunPlan, folder: RunFolder, distribution: Distribution | None, *, unstated: bool
+) -> list[str]:
+    import model_tools
+    from batches.planning import endpoint_of
+    from batches.workplace import model_name
+
+    endpoint = endpoint_of(plan)
+    host = f" at {endpoint.host}" if endpoint.host else ""
+    machines = (
+        "on Ray"
+        if plan.engine == "ray"
+        else f"in {plan.workers} worker process{'es'[: 2 * (plan.workers > 1)]}"
+    )
+    done = f", {len(folder.done)} of them done before" if folder.done else ""
+    lines = [
+        f"run {plan.run}: {plan.prompts.count:,} prompts{done}; {model_name(plan, endpoint)}{host}; "
+        f"{plan.concurrency} at once {machines}"
+    ]
+    if endpoint.name == "offline":
+        from models.offline import offline_notice
+
+        lines.append(offline_notice())
+    drawn = ", ".join(f"{name} {percent:g} %" for name, percent in plan.toolsets.items())
+    lines.append(f"toolsets: {drawn}")
+    if distribution is not None and distribution.missing:
+        gone = ", ".join(distribution.missing)
+        lines.append(f"distribution {distribution.name} also names {gone}: there is no such toolset here")
+    tools, missing = model_tools.select_tools(
+        list(plan.toolsets), plan.settings.tools.disabled, plan.settings.tools.custom
+    )
+    lines += [f"without the tool {name}: {reason}" for name, reason in missing]
+    if unstated and any(set(tool.effects) - {"read", "write"} for tool in tools):
+        lines.append(UNSTATED)
+    return lines
+
+
+def _hold(plan: RunPlan, prompts: list[Prompt], folder: RunFolder) -> int:
+    from batch_runner import BatchRun
+    from batches.progress import Bar, Lines
+    from batches.task_folder import clear_scratch, scratch_folder
+
+    scratch = folder.path.absolute() / "folders" if plan.keep_folders else scratch_folder(folder.path)
+    clear_scratch(scratch)
+    screen: Bar | Lines = Bar(sys.stderr, len(prompts)) if sys.stderr.isatty() else Lines(sys.stderr)
+
+    def tell(text: str) -> None:
+        screen.tell(neutralize(text))
+
+    run = BatchRun(plan, prompts, folder, _engine(plan, scratch), tell=tell, show=screen.show)
+    try:
+        code = asyncio.run(_until_ended(run, tell))
+    finally:
+        screen.close()
+        clear_scratch(scratch)
+    for line in _summary(run.standing, folder):
+        click.echo(line)
+    return code
+
+
+def _engine(plan: RunPlan, scratch: Path) -> Engine:
+    if plan.engine == "ray":
+        from batches.ray_engine import RayEngine
+
+        return RayEngine()
+    from batches.local_engine import LocalEngine
+
+    return LocalEngine(scratch)
+
+
+async def _until_ended(run: BatchRun, tell: Any) -> int:
+    """The first signal drains the run, the second breaks it off, the third leaves at once."""
+    from commands.stop_signals import leave_now
+
+    loop = asyncio.get_running_loop()
+    running = asyncio.create_task(run.run())
+    signals: list[int] = []
+
+    def stop(number: int) -> None:
+        signals.append(number)
+        if len(signals) == 1:
+            run.drain(
+                "interrupted",
+                f"finishing the {run.standing.running} conversations that run; once more to break them off",
+            )
+        elif len(signals) == 2:
+            running.cancel()
+        else:
+            leave_now(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        code = EXIT_CODES[await running]
+    except asyncio.CancelledError:
+        code = EXIT_CODES["interrupted"]
+    return 128 + signals[0] if signals else code
+
+
+def _summary(standing: Standing, folder: RunFolder) -> list[str]:
+    from batches.progress import counts, spent
+
+    numbers = folder.statistics
+    lines = [f"{counts(standing)}; {spent(standing)}"]
+    if numbers.recorded:
+        lines.append(f"{folder.path / 'trajectories.jsonl'}: {numbers.recorded:,} rows")
+    if numbers.discarded:
+        lines.append(f"{folder.path / 'discarded.jsonl'}: why {numbers.discarded:,} were discarded")
+    if standing.failed:
+        lines.append(
+            f"{folder.path / 'failed.jsonl'}: why {standing.failed:,} failed; --resume tries them again"
+        )
+    elif standing.done < standing.total:
+        lines.append(f"{standing.total - standing.done:,} are left; --resume goes on with them")
+    return lines
+
+
+def _say(text: str) -> None:
+    click.echo(f"hermes: {neutralize(text)}", err=True)

@@ -6,9 +6,9 @@ Python calls). Tags are taken at their word; bare calls count for a model whose 
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from tool_call_parsers.family import may_begin
 from tool_call_parsers.parser import Progress, ToolCallParser
 from tool_call_parsers.registry import ROWS, detect_parser, family_of, get_parser, is_bare
 
@@ -19,20 +19,28 @@ TAGS: tuple[str, ...] = (
     *("<|tool_call_start|>", "<|tools_prefix|>", "<|python_tag|>", "<|python_start|>", "<|channel|>"),
     *("<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool_calls_begin｜>", "<｜DSML｜"),
     *("<|plamo:begin_tool_request", "[TOOL_CALLS]", "<|START_ACTION|>", "<|action_start|>"),
-    *(
-        "<|function_call|>",
-        "function call<|role",
-        "<longcat_tool_call>",
-        "<seed:tool_call>",
-        "<ifm|tool_call",
-    ),
+    *("<|function_call|>", "function call<|role", "<longcat_tool_call>", "<seed:tool_call>", "<atem:"),
     *("<dots_function_call>", "]<]minimax[>[", "<minimax:tool_call>", "<start_function_call>"),
-    *("<atem:", "<|open|>tools<|sep|>"),
+    *("<ifm|tool_call", "<|open|>tools<|sep|>"),
 )
+_LONGEST = max(map(len, TAGS))
 # Characters from a tag on that tell the family.
 _ENOUGH = 200
 _MARKED = [row for row in ROWS if row.marks and not row.bare]
-_WHICH = re.compile("|".join(f"(?P<row{number}>{row.marks})" for number, row in enumerate(_MARKED)))
+
+
+@cache
+def _marks(bare: str) -> tuple[tuple[str, ...], "re.Pattern[str]", frozenset[str]]:
+    """What a family writes bare calls with, a search for that and all tags, and beginnings of any of them."""
+    own = family_of(bare).openers if bare else ()
+    marks = sorted({*TAGS, *own}, key=len, reverse=True)
+    beginnings = frozenset(mark[:size] for mark in marks for size in range(1, len(mark)))
+    return own, re.compile("|".join(map(re.escape, marks))), beginnings
+
+
+@cache
+def _which() -> "re.Pattern[str]":
+    return re.compile("|".join(f"(?P<row{number}>{row.marks})" for number, row in enumerate(_MARKED)))
 
 
 def detecting_parser(
@@ -47,7 +55,7 @@ def detecting_parser(
 
 def shows_tags(text: str) -> bool:
     """Whether the tags of some family stand in the text, with what must follow them."""
-    return _WHICH.search(text) is not None
+    return _which().search(text) is not None
 
 
 class DetectingParser:
@@ -62,9 +70,7 @@ class DetectingParser:
     def __init__(self, tools: Sequence[Mapping[str, Any]], bare: str = "") -> None:
         self._tools = tools
         self._bare = bare
-        self._own = family_of(bare).openers if bare else ()
-        self._marks = sorted({*TAGS, *self._own}, key=len, reverse=True)
-        self._search = re.compile("|".join(map(re.escape, self._marks)))
+        self._own, self._search, self._beginnings = _marks(bare)
         self._begin()
 
     def _begin(self) -> None:
@@ -107,16 +113,16 @@ class DetectingParser:
             if not final and len(self._held) < start + _ENOUGH and mark in TAGS:
                 return "", start
             if self._fences % 2 == 0 and not self._ticks:
-                tagged = _WHICH.match(self._held, start) if mark in TAGS else None
+                tagged = _which().match(self._held, start) if mark in TAGS else None
                 if tagged:
                     return _MARKED[int(str(tagged.lastgroup)[3:])].name, start
                 if mark not in TAGS or mark in self._own:
                     return self._bare, start
             at = self._show(at, found.end())
-        longest = len(self._marks[0]) - 1
-        tails = range(max(at, len(self._held) - longest), len(self._held))
-        end = next((tail for tail in tails if may_begin(self._held, tail, *self._marks)), len(self._held))
-        return "", self._show(at, len(self._held) if final else end)
+        size = len(self._held)
+        tails = range(max(at, size - _LONGEST), size)
+        end = next((tail for tail in tails if self._held[tail:] in self._beginnings), size)
+        return "", self._show(at, size if final else end)
 
     def _show(self, at: int, end: int) -> int:
         """Shows the held text from `at` on, and counts the fences in it; `end`."""

@@ -40,6 +40,9 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
     "--workers", type=click.IntRange(min=1), help="Worker processes (default: as many as cores help)."
 )
 @click.option("--engine", type=click.Choice(["local", "ray"]), help="Where the work is done.")
+@click.option(
+    "--ray-address", metavar="HOST:PORT", help="The Ray cluster (default: the one of this machine)."
+)
 @click.option("--max-turns", type=click.IntRange(min=1), help="Requests for one prompt.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens of one answer.")
 @click.option("--max-cost", type=click.FloatRange(min=0), help="US dollars the run may cost.")
@@ -79,7 +82,10 @@ def batch(prompts: Path | None, name: str | None, list_distributions: bool, **gi
     if prompts is None and not given["resume"]:
         raise click.UsageError("give the file of prompts: hermes batch PROMPTS.jsonl --run NAME")
     folder: Path = given["output"] / name
-    sys.exit(run_batch(prompts, folder, _wishes(name, given), loaded, resume=bool(given["resume"])))
+    wishes, address = _wishes(name, given), given["ray_address"] or ""
+    if address and wishes.engine != "ray" and not (wishes.engine is None and given["resume"]):
+        raise click.UsageError("--ray-address goes with --engine ray")
+    sys.exit(run_batch(prompts, folder, wishes, loaded, resume=bool(given["resume"]), ray_address=address))
 
 
 def _flags(given: dict[str, Any]) -> dict[str, Any]:

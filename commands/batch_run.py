@@ -31,7 +31,13 @@ UNSTATED = (
 
 
 def run_batch(
-    prompts_path: Path | None, path: Path, wishes: Wishes, loaded: LoadedSettings, *, resume: bool
+    prompts_path: Path | None,
+    path: Path,
+    wishes: Wishes,
+    loaded: LoadedSettings,
+    *,
+    resume: bool,
+    ray_address: str = "",
 ) -> int:
     """Plan the run, or take up the one in the folder `path`, hold it, and say what came of it."""
     from batches.distributions import DistributionError
@@ -45,7 +51,7 @@ def run_batch(
     try:
         prompts = read_prompts(prompts_path) if prompts_path is not None else None
         plan, prompts = _plan(prompts_path, prompts, folder, wishes, loaded, resume=resume)
-        return _hold(plan, prompts, folder)
+        return _hold(plan, prompts, folder, ray_address)
     except (PromptsError, PlanError, DistributionError, ToolsetError) as error:
         raise click.UsageError(str(error)) from None
     except (RunFolderError, RowFileError) as error:
@@ -126,7 +132,7 @@ def _opening(
     return lines
 
 
-def _hold(plan: RunPlan, prompts: list[Prompt], folder: RunFolder) -> int:
+def _hold(plan: RunPlan, prompts: list[Prompt], folder: RunFolder, ray_address: str) -> int:
     from batch_runner import BatchRun
     from batches.progress import Bar, Lines
     from batches.task_folder import clear_scratch, scratch_folder
@@ -138,7 +144,7 @@ def _hold(plan: RunPlan, prompts: list[Prompt], folder: RunFolder) -> int:
     def tell(text: str) -> None:
         screen.tell(neutralize(text))
 
-    run = BatchRun(plan, prompts, folder, _engine(plan, scratch), tell=tell, show=screen.show)
+    run = BatchRun(plan, prompts, folder, _engine(plan, scratch, ray_address), tell=tell, show=screen.show)
     try:
         code = asyncio.run(_until_ended(run, tell))
     finally:
@@ -149,11 +155,11 @@ def _hold(plan: RunPlan, prompts: list[Prompt], folder: RunFolder) -> int:
     return code
 
 
-def _engine(plan: RunPlan, scratch: Path) -> Engine:
+def _engine(plan: RunPlan, scratch: Path, ray_address: str) -> Engine:
     if plan.engine == "ray":
         from batches.ray_engine import RayEngine
 
-        return RayEngine()
+        return RayEngine(ray_address)
     from batches.local_engine import LocalEngine
 
     return LocalEngine(scratch)

@@ -29,8 +29,9 @@ def replaced(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[IO
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    target = Path(os.path.realpath(path))
-    special = target.exists() and not target.is_file()
+    special = os.path.exists(path) and not os.path.isfile(path)
+    # what /dev/stdout leads to is no name where it is a pipe
+    target = Path(path) if special else Path(os.path.realpath(path))
     draft = target if special else target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         # opened anew where a crash left one: a file of the same process number is nobody's any more

@@ -9,7 +9,8 @@ function factsView(entry, row, files) {
   const link = make('a', 'number', `#${entry.number}`);
   link.href = `#row=${entry.number}`;
   link.title = 'Link to this row';
-  const place = `${files.length > 1 ? files[entry.file] + ' ' : ''}line ${counted(entry.line)}, ${sized(entry.size)}`;
+  const line = isObject(row?.session) ? '' : `line ${counted(entry.line)}`;
+  const place = [files.length > 1 ? files[entry.file] : '', line, sized(entry.size)].filter(Boolean).join(', ');
   const chips = make('p', 'chips', link);
   if (entry.outcome) chips.append(make('span', `chip outcome ${outcomeClass(entry.outcome)}`, entry.outcome));
   for (const flag of entry.flags) chips.append(make('span', 'chip flagged', flag));

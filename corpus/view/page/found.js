@@ -2,7 +2,7 @@
 
 const MARKS = 5000; // on one page; beyond that marking costs more than it helps
 
-const found = { query: '', timer: 0 };
+const found = { query: '', timer: 0, goThere: false };
 
 /** Where the query stands in the text, -1 if nowhere or there is no query. */
 function foundAt(text) {
@@ -18,6 +18,8 @@ function markFound() {
     const walker = document.createTreeWalker(document.getElementById('talk'), NodeFilter.SHOW_TEXT);
     while (found.query && ranges.length < MARKS && walker.nextNode()) markIn(walker.currentNode, ranges);
     CSS.highlights.set('found', new Highlight(...ranges));
+    if (found.goThere && ranges.length) ranges[0].startContainer.parentElement.scrollIntoView({ block: 'center' });
+    found.goThere = false;
   }, 30);
 }
 

@@ -18,7 +18,10 @@ class Page {
   }
 
   begin() {
-    document.body.classList.toggle('single', this.store.rows.length === 1);
+    if (this.store.rows.length === 1) { // no list, but its search marks what it finds
+      document.body.classList.add('single');
+      document.getElementById('fold-button').before(document.getElementById('search'));
+    }
     this.refresh();
     this.wire();
     if (!this.store.rows.length) {
@@ -113,6 +116,7 @@ class Page {
     if (row !== this.row) {
       this.row = row;
       const opening = ++this.opening;
+      found.goThere = false;
       let text;
       try {
         text = await this.store.text(row);
@@ -124,6 +128,7 @@ class Page {
       this.text = text;
       this.showRow();
       document.getElementById('talk').scrollTop = 0;
+      found.goThere = this.turn < 0;
     }
     if (this.turn >= 0) this.goToTurn(this.turn);
     if (!quiet) this.keepAddress();

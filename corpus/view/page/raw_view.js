@@ -6,14 +6,15 @@ const RAW_STRING = 3_000; // of one string
 
 function rawView(entry, text) {
   const view = make('div', 'raw-inside');
-  const code = make('pre', 'raw-code');
+  const code = make('div', 'raw-code');
   code.tabIndex = 0;
+  code.dir = 'ltr';
   const copy = button('Copy', 'quiet', async () => {
     await navigator.clipboard.writeText(text);
     copy.textContent = 'Copied';
   });
   const head = make('header', 'raw-head', make('strong', '', 'Raw row'),
-    make('span', 'fact', `line ${counted(entry.line)}, ${sized(entry.size)}`), navigator.clipboard ? copy : null);
+    make('span', 'fact', sized(entry.size)), navigator.clipboard ? copy : null);
   view.append(head, code);
   const tokens = tokensOf(text);
   const more = button('Show more', 'more', () => {
@@ -29,12 +30,20 @@ function putTokens(code, tokens, budget) {
     const { value, done } = tokens.next();
     if (done) return true;
     const [kind, text] = value;
-    used += text.length;
-    if (kind === 'string' && text.length > RAW_STRING) putLongString(code, text);
-    else if (kind) code.append(make('span', kind, text));
-    else putText(code, text);
+    used += text.length + 1;
+    if (kind === 'line' || !code.lastChild) code.append(rawLine(kind === 'line' ? Number(text) : 0));
+    if (kind === 'string' && text.length > RAW_STRING) putLongString(code.lastChild, text);
+    else if (kind && kind !== 'line') code.lastChild.append(make('span', kind, text));
+    else if (!kind) putText(code.lastChild, text);
   }
   return false;
+}
+
+/** A line that keeps its indent where it is broken. */
+function rawLine(depth) {
+  const line = make('div', 'raw-line');
+  line.style.paddingLeft = `${Math.min(depth, 30) * 2 + 2}ch`;
+  return line;
 }
 
 function putLongString(code, text) {
@@ -50,10 +59,9 @@ function putLongString(code, text) {
   code.append(element, more);
 }
 
-/** Pairs of a kind (key, string, literal or none) and its text, white space included. */
+/** Pairs of a kind and its text: key, string, literal, none for signs; a new line and how deep it is. */
 function* tokensOf(text) {
   let depth = 0;
-  const newLine = () => '\n' + '  '.repeat(Math.min(depth, 40));
   for (let at = 0; at < text.length;) {
     const sign = text[at];
     if (sign === '"') {
@@ -63,14 +71,17 @@ function* tokensOf(text) {
     } else if (sign === '{' || sign === '[') {
       const empty = /^.\s*[}\]]/s.exec(text.slice(at, at + 20));
       depth += empty ? 0 : 1;
-      yield ['', empty ? empty[0] : sign + newLine()];
+      yield ['', empty ? empty[0] : sign];
+      if (!empty) yield ['line', String(depth)];
       at += empty ? empty[0].length : 1;
     } else if (sign === '}' || sign === ']') {
       depth = Math.max(0, depth - 1);
-      yield ['', newLine() + sign];
+      yield ['line', String(depth)];
+      yield ['', sign];
       at++;
     } else if (sign === ',' || sign === ':') {
-      yield ['', sign === ',' ? sign + newLine() : ': '];
+      yield ['', sign === ',' ? sign : ': '];
+      if (sign === ',') yield ['line', String(depth)];
       at++;
     } else if (/\s/.test(sign)) {
       at++;

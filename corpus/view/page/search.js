@@ -19,11 +19,13 @@ class Search {
     this.texts = new Array(store.rows.length);
     this.kept = 0;
     this.run = 0;
+    this.busy = false;
   }
 
   /** Finds rows whose text has `query`. `tell(rows, searched)` is called as it goes, a last time at the end. */
   async find(query, tell) {
     const run = ++this.run;
+    this.busy = true;
     const hits = new Set();
     let since = performance.now();
     let told = since;
@@ -42,11 +44,13 @@ class Search {
         since = performance.now();
       }
     }
+    this.busy = false;
     tell(hits, this.store.rows.length);
   }
 
   stop() {
     this.run++;
+    this.busy = false;
   }
 
   async text(row, place) {
@@ -63,7 +67,9 @@ class Search {
   async readAhead() {
     if (this.store.rows.reduce((sum, row) => sum + row.size, 0) > ROOM) return;
     for (const [place, row] of this.store.rows.entries()) {
-      if (this.texts[place] === undefined) await this.text(row, place);
+      while (this.busy) await new Promise((resolve) => setTimeout(resolve, 200)); // it reads the same rows
+      if (this.texts[place] !== undefined) continue;
+      await this.text(row, place);
       if (place % 8 === 0) await idle();
     }
   }

@@ -6,12 +6,15 @@ const KEYS = ['block', 'place', 'file', 'line', 'size', 'title', 'id', 'model', 
 
 const BLOCKS_KEPT = 8;
 
-async function unpack(text) {
+async function unpack(packed) {
   const bytes = Uint8Array.fromBase64
-    ? Uint8Array.fromBase64(text)
-    : Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-  return new Response(stream).text();
+    ? Uint8Array.fromBase64(packed)
+    : Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+  const stream = new DecompressionStream('gzip');
+  const writer = stream.writable.getWriter();
+  const written = writer.write(bytes).then(() => writer.close());
+  const [text] = await Promise.all([new Response(stream.readable).text(), written]);
+  return text;
 }
 
 /** The element, once the browser has read it to its end: a large page is shown while it still loads. */

@@ -1,15 +1,17 @@
 // A turn of a conversation as it stands on the page.
 
-const WHO = { system: 'System', human: 'Person', gpt: 'Model', tool: 'Result', note: 'Event', other: 'Other' };
+const WHO = { system: 'System', human: 'Person', gpt: 'Model', tool: 'Result', note: '', other: 'Other' };
 
 function turnView(turn, place, row) {
-  const who = WHO[turn.role] + (turn.name && turn.role !== 'human' ? ` · ${turn.name}` : '');
+  const name = turn.name && turn.name !== turn.role && !ROLES[turn.name] ? turn.name : '';
+  const who = [WHO[turn.role], name].filter(Boolean).join(' · ');
   const link = make('a', 'number', String(turn.index));
   link.href = `#row=${row.number}&turn=${place}`;
   link.title = 'Link to this turn';
-  const side = make('header', 'side', make('h2', 'who', turn.name === 'system' ? 'System' : who), link);
+  const side = make('header', 'side', make('h2', 'who', who), link);
   for (const flag of turn.flags) side.append(make('span', 'flag', visible(flag)));
   for (const fact of turnFacts(turn)) side.append(make('span', 'fact', fact));
+  if (turn.facts.when) side.append(timeView(visible(turn.facts.when)));
   const body = make('div', 'said');
   const section = make('section', `turn ${turn.role}${turn.gone ? ' gone' : ''}`, side, body);
   section.id = `turn-${place}`;
@@ -41,7 +43,7 @@ function putSaid(body, turn) {
 }
 
 function turnFacts(turn) {
-  const { usage, seconds, when, model, ids } = turn.facts;
+  const { usage, seconds, model, ids } = turn.facts;
   const facts = [];
   if (isObject(usage)) {
     const prompt = usage.prompt_tokens ?? 0;
@@ -55,8 +57,14 @@ function turnFacts(turn) {
   if (Number.isFinite(seconds) && seconds > 0) facts.push(`${seconds.toFixed(1)} s`);
   if (ids) facts.push(`${ids} token ids`);
   if (model) facts.push(visible(model));
-  if (when) facts.push(visible(when).slice(0, 19).replace('T', ' '));
   return facts;
+}
+
+/** The time of day; the date stands above the conversation, and here when one points at it. */
+function timeView(when) {
+  const view = make('time', 'fact', /T(\d\d:\d\d:\d\d)/.exec(when)?.[1] ?? when.slice(0, 30));
+  view.title = when;
+  return view;
 }
 
 function callView(call) {

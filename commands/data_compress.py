@@ -103,7 +103,7 @@ async def _run(
     model: ChatModel | None,
     concurrency: int,
 ) -> int:
-    from commands.stop_signals import StopSignals
+    from commands.stop_signals import StopSignals, leave_now
     from corpus.compress_run import CompressRun
     from corpus.compress_summary import SummariserUnusable
     from corpus.progress import reading_bar
@@ -135,7 +135,9 @@ async def _run(
             click.echo(f"hermes: stopped, because there are no summaries to be had: {problem}", err=True)
         elif signals.number:
             click.echo("hermes: interrupted; the same command with --resume goes on", err=True)
-    return 128 + signals.number if signals.number else int(bool(problem or run.totals.failed))
+    if signals.number:
+        leave_now(128 + signals.number)
+    return int(bool(problem or run.totals.failed))
 
 
 def _report(totals: Totals, journal: Journal) -> list[str]:

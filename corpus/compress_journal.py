@@ -52,8 +52,11 @@ class Totals(Struct):
     seconds: float = 0.0
 
 
+NO_ROW = msgspec.Raw(b"null")
+
+
 class FailedRow(Struct, frozen=True):
-    """`place` counts the rows of all files from 0; `line` is that of `file`. `row` is as it was, None where
+    """`place` counts the rows of all files from 0; `line` is that of `file`. `row` is as it was, null where
     the line could not be read."""
 
     place: int
@@ -61,7 +64,7 @@ class FailedRow(Struct, frozen=True):
     line: int
     kind: FailureKind
     reason: str
-    row: msgspec.Raw | None = None
+    row: msgspec.Raw = NO_ROW
 
 
 class _Header(Struct, frozen=True, tag="header", tag_field="type"):

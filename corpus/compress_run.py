@@ -163,7 +163,7 @@ class CompressRun:
         retry = self._journal.retry()
         totals = msgspec.structs.replace(self.totals)
         results = self._in_order(
-            self._journal.failed_rows(), self._work_again, lambda row: len(row.row or b"")
+            self._journal.failed_rows(), self._work_again, lambda failed: len(bytes(failed.row))
         )
         try:
             async with aclosing(results):
@@ -186,7 +186,7 @@ class CompressRun:
 
     async def _work_again(self, failed: FailedRow) -> RowResult | str | None:
         """As `_work`; None for rows that are aside for good."""
-        if failed.kind != "summary" or failed.row is None:
+        if failed.kind != "summary":
             return None
         raw = bytes(failed.row)
         row = Row(failed.line, 0, msgspec.json.decode(raw), raw)

@@ -12,21 +12,7 @@ from trajectories.sharegpt import system_text
 from trajectories.turn_text import gpt_text, tool_text
 
 TOOLS = [{"type": "function", "function": {"name": "terminal", "parameters": {"type": "object"}}}]
-WORDS = [
-    "alpha", "beta", "gamma", "delta", "file.py", "123", "über", "<think>", "</tool_call>", "<|im_end|>", "{x}",
-]  # fmt: skip
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "file.py",
-    "123",
-    "über",
-    "<think>",
-    "</tool_call>",
-    "<|im_end|>",
-    "{x}",
-]
+WORDS = ["alpha", "beta", "gamma", "file.py", "123", "über", "<think>", "</tool_call>", "<|im_end|>", "{x}"]
 
 
 def word_tokenizer(folder: Path) -> Path:

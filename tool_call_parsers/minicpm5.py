@@ -25,40 +25,7 @@ _QUOTED_NAME = r"[\s\u0120\u010a]*name=[\"']([^\"'<>]+)[\"'][^<>]*>"
 _NAMELESS = re.compile(r"<param(?![^<>]*name=)[^<>]*>")
 _HEADS = re.compile("<param" + _QUOTED_NAME)
 _WORDS = re.compile(r"[^<]+")
-# Tools the model was trained on under several names: name, the tool's name, where its parameters come from,
-# and what is fixed. Source: vLLM 0.33, minicpm5xml_tool_parser. Used when the one is not among the tools and
-# the other is.
-_Alias = tuple[str, dict[str, tuple[str, ...]], dict[str, str]]
-_BY_ID: _Alias = ("get_details_by_id", {"id": ("line_id", "id")}, {})
-_REFUEL: _Alias = (
-    "refuel_data",
-    {
-        "customer_id": ("customer_id",),
-        "line_id": ("line_id", "id"),
-        "amount_gb": ("amount_gb", "gb", "gb_amount", "amount"),
-    },
-    {},
-)
-_ALIASES: dict[str, _Alias] = {
-    "get_details_by_phone": ("get_customer_by_phone", {"phone_number": ("phone_number", "phone")}, {}),
-    "get_details_by_name": (
-        "get_customer_by_name",
-        {
-            "full_name": ("full_name", "name"),
-            "date_of_birth": ("date_of_birth", "dob"),
-            "dob": ("date_of_birth", "dob"),
-        },
-        {},
-    ),
-    "get_line_details": _BY_ID,
-    "get_line_status": _BY_ID,
-    "get_roaming_status": _BY_ID,
-    "get_plan_details": ("get_details_by_id", {"id": ("plan_id", "id")}, {}),
-    "enable_roaming": ("toggle_roaming", {"line_id": ("line_id", "id")}, {"enabled": "true"}),
-    "disable_roaming": ("toggle_roaming", {"line_id": ("line_id", "id")}, {"enabled": "false"}),
-    "add_refueled_data": _REFUEL,
-    "add_data_to_line": _REFUEL,
-}
+_SWITCHES = {"enable": "true", "disable": "false"}
 
 
 class Minicpm5(XmlCalls):
@@ -106,8 +73,8 @@ class Minicpm5(XmlCalls):
         plain = _without_sections(raw)
         if _NAMELESS.search(plain) or len(_HEADS.findall(plain)) > len(members):
             return None
-        if name not in self.tools and name in _ALIASES and _ALIASES[name][0] in self.tools:
-            name, members = _renamed(name, members)
+        if name not in self.tools:
+            name, members = self._switch(name, members)
         tool = self.tools.get(name)
         if tool is None:
             return None if self.strict else Region(0, [call(name, object_text(members))])
@@ -121,14 +88,13 @@ class Minicpm5(XmlCalls):
             return None
         return Region(0, [call(name, object_text(kept))])
 
-
-def _renamed(name: str, members: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    target, sources, fixed = _ALIASES[name]
-    found = {
-        key: next((members[source] for source in known if source in members), "")
-        for key, known in sources.items()
-    }
-    return target, {key: value for key, value in found.items() if value} | fixed
+    def _switch(self, name: str, members: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+        """`enable_x` is the tool `toggle_x` with `enabled` true, where only that is among the tools."""
+        verb, _, thing = name.partition("_")
+        toggle = f"toggle_{thing}"
+        if verb in _SWITCHES and "enabled" in properties_of(self.tools.get(toggle)):
+            return toggle, {**members, "enabled": _SWITCHES[verb]}
+        return name, members
 
 
 def _unpacked(value: str) -> dict[str, str]:

@@ -1,26 +1,50 @@
 """`]<]minimax[>[<invoke name="f">]<]minimax[>[<x>1]<]minimax[>[</x>…`: MiniMax M3.
 
-Format: MiniMax M3's chat template. Every tag has a mark before it. An argument is an element named after it,
-and elements nest: one with elements in it is an object, or a list where its schema says so.
+Format: MiniMax M3's chat template. Every tag has a mark before it, so that values need no escapes. An
+argument is an element named after it; the members of an object are elements in it, those of a list are named
+`item`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from tool_call_parsers.family import Region, call
 from tool_call_parsers.json_text import Cut
-from tool_call_parsers.xml_calls import HEAD, XmlCalls, skip
-from tool_call_parsers.xml_parameters import object_text, properties_of, quoted, typed, types_of
+from tool_call_parsers.xml_calls import HEAD, XmlCalls
+from tool_call_parsers.xml_parameters import object_text, properties_of, quoted, referred, typed, types_of
 
 MARK = "]<]minimax[>["
+_TAG = re.compile(re.escape(MARK) + r"<(/?)([^<>]{1,200})>")
 _DEPTH = 100
+_ITEM = "item"
 
-Element = str | list[tuple[str, Any]]
+
+class _Element:
+    """A tag with what stands in it: text, or other elements; with both it is a text that has tags in it."""
+
+    __slots__ = ("inner", "name", "start", "text")
+
+    def __init__(self, name: str, start: int) -> None:
+        self.name = name
+        self.start = start
+        self.text = ""
+        self.inner: list[_Element] = []
+
+    def close(self, text: str, end: int) -> None:
+        """Settles which of the two it is."""
+        if self.inner and self.text.strip():
+            self.text, self.inner = text[self.start : end], []
+
+
+class _Malformed(Exception):
+    """Tags that do not go together."""
 
 
 class MinimaxM3(XmlCalls):
     """Calls of MiniMax M3."""
 
+    reasoning = (("<mm:think>", "</mm:think>"), ("<think>", "</think>"))
     wrappers = ((MARK + "<tool_call>", MARK + "</tool_call>"),)
     bare = False
     partial = True
@@ -34,117 +58,84 @@ class MinimaxM3(XmlCalls):
         head = self.head(text, at)
         if head is None:
             return Region(at + len(MARK), [], text[at : at + len(MARK)], then=mode)
-        elements: list[tuple[str, Element]] = []
-        position = head.end
         try:
-            while True:
-                position = skip(text, position)
-                if text.startswith(self.call_close, position):
-                    end = position + len(self.call_close)
-                    break
-                if not text.startswith(MARK, position):
-                    return self._broken(text, at, position, mode)
-                name, element, position = _element(text, position, _DEPTH)
-                elements.append((name, element))
+            arguments, end = _elements(text, head.end)
         except _Malformed:
-            return self._broken(text, at, position, mode)
+            close = text.find(self.call_close, head.end)
+            if close < 0:
+                raise Cut from None
+            end = close + len(self.call_close)
+            return Region(end, [], text[at:end], broken=True, then=mode)
         schema = self.tools.get(head.name)
-        arguments = _object(elements, schema, schema)
-        return Region(end, [call(head.name, arguments)], then=mode)
-
-    def _broken(self, text: str, at: int, position: int, mode: str) -> Region:
-        close = text.find(self.call_close, position)
-        if close < 0:
-            raise Cut
-        end = close + len(self.call_close)
-        return Region(end, [], text[at:end], broken=True, then=mode)
+        return Region(end, [call(head.name, _object(arguments, schema, schema))], then=mode)
 
 
-class _Malformed(Exception):
-    """No element stands here."""
-
-
-def _element(text: str, at: int, depth: int) -> tuple[str, Element, int]:
-    """The element at `at`: its name, what it holds, where it ends. Raises Cut and _Malformed."""
-    start = at + len(MARK) + 1
-    close = text.find(">", start, start + HEAD)
-    if close < 0 and len(text) < start + HEAD:
-        raise Cut
-    name = text[start:close]
-    if (
-        depth <= 0
-        or close < 0
-        or not text.startswith("<", start - 1)
-        or not name.strip()
-        or name.startswith("/")
-    ):
-        raise _Malformed
-    ending = f"{MARK}</{name}>"
-    position = close + 1
-    words: list[str] = []
-    children: list[tuple[str, Element]] = []
+def _elements(text: str, at: int) -> tuple[list[_Element], int]:
+    """The elements up to the end of the call, and where that is. Raises Cut and _Malformed."""
+    whole = _Element("invoke", at)
+    open_ones = [whole]
     while True:
-        mark = text.find(MARK, position)
-        if mark < 0 or (len(text) < mark + len(ending) and ending.startswith(text[mark:])):
+        mark = text.find(MARK, at)
+        if mark < 0:
             raise Cut
-        words.append(text[position:mark])
-        if text.startswith(ending, mark):
-            position = mark + len(ending)
-            break
-        child, held, position = _element(text, mark, depth - 1)
-        children.append((child, held))
-    if not children:
-        return name, "".join(words), position
-    spoken = "".join(words)
-    if spoken.strip():
-        children.append(("$text", spoken))
-    return name, children, position
+        innermost = open_ones[-1]
+        innermost.text += text[at:mark]
+        tag = _TAG.match(text, mark)
+        if tag is None:
+            if len(text) < mark + HEAD and text.find(">", mark + len(MARK)) < 0:
+                raise Cut
+            raise _Malformed
+        at = tag.end()
+        if not tag[1]:
+            open_ones.append(_Element(tag[2], at))
+            innermost.inner.append(open_ones[-1])
+            if len(open_ones) > _DEPTH:
+                raise _Malformed
+        elif tag[2] != innermost.name:
+            raise _Malformed
+        elif innermost is whole:
+            if whole.text.strip():
+                raise _Malformed
+            return whole.inner, at
+        else:
+            open_ones.pop().close(text, mark)
 
 
-def _object(elements: list[tuple[str, Element]], schema: Any, root: Any) -> str:
-    """Elements as a JSON object. Names that come again make a list."""
+def _object(elements: list[_Element], schema: Any, root: Any) -> str:
+    """Elements as members of a JSON object. A name that comes again makes a list."""
     properties = properties_of(schema)
     other = schema.get("additionalProperties") if isinstance(schema, Mapping) else None
     members: dict[str, list[str]] = {}
-    for name, element in elements:
-        members.setdefault(name, []).append(_json(element, properties.get(name, other), root))
-    return object_text(
-        {
-            name: found[0] if len(found) == 1 else "[" + ", ".join(found) + "]"
-            for name, found in members.items()
-        }
-    )
+    for each in elements:
+        members.setdefault(each.name, []).append(_json(each, properties.get(each.name, other), root))
+    return object_text({name: made[0] if len(made) == 1 else _list(made) for name, made in members.items()})
 
 
-def _json(element: Element, schema: Any, root: Any) -> str:
-    known = isinstance(schema, Mapping)
-    container = _container(schema, 10) if known else None
-    if isinstance(element, str):
-        if not known:
-            return quoted(element)
-        if container is not None and not element.strip() and "string" not in types_of(schema, root):
-            return "[]" if container[0] == "array" else "{}"
-        return typed(element, schema, root)
-    if container is not None and container[0] == "array":
-        items = container[1].get("items")
-        return "[" + ", ".join(_json(child, items, root) for _, child in element) + "]"
-    return _object(element, container[1] if container else None, root)
+def _json(element: _Element, schema: Any, root: Any) -> str:
+    """What an element holds: a list or an object if there are elements in it, else text."""
+    if isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str):
+        schema = referred(schema["$ref"], root)
+    if not isinstance(schema, Mapping):
+        schema = {}
+    allowed = types_of(schema, root) if schema else {"string"}
+    inner = element.inner
+    is_list = "array" in allowed or ("object" not in allowed and all(each.name == _ITEM for each in inner))
+    if not inner and (element.text.strip() or not allowed & {"array", "object"} or "string" in allowed):
+        return typed(element.text, schema, root) if schema else quoted(element.text)
+    if is_list:
+        items = _saying(schema, "items").get("items")
+        return _list([_json(each, items, root) for each in inner])
+    return _object(inner, _saying(schema, "properties", "additionalProperties"), root)
 
 
-def _container(schema: Any, depth: int) -> tuple[str, Mapping[str, Any]] | None:
-    """Whether a schema, or the first alternative that fits, wants a list or an object; and that schema."""
-    if not isinstance(schema, Mapping) or depth <= 0:
-        return None
-    named = schema.get("type")
-    for kind, words in (("array", ("items",)), ("object", ("properties", "additionalProperties"))):
-        if named == kind or (isinstance(named, list) and kind in named):
-            return kind, schema
-        if named is None and any(word in schema for word in words):
-            return kind, schema
-    for word in ("anyOf", "oneOf"):
-        choices = schema.get(word)
+def _saying(schema: Mapping[str, Any], *words: str) -> Mapping[str, Any]:
+    """The schema, or that of its alternatives, in which one of the words stands."""
+    for choices in ([schema], schema.get("anyOf"), schema.get("oneOf")):
         for choice in choices if isinstance(choices, list) else []:
-            found = _container(choice, depth - 1)
-            if found:
-                return found
-    return None
+            if isinstance(choice, Mapping) and any(word in choice for word in words):
+                return choice
+    return {}
+
+
+def _list(values: list[str]) -> str:
+    return "[" + ", ".join(values) + "]"

@@ -1,8 +1,8 @@
 """Values that a model wrote as bare text, typed by the JSON schema of their tool.
 
-The order in which types are tried, and the guess when none fits, are those of vLLM 0.33's parser engine
-(`coerce_to_schema_type`). What goes out is JSON text, so that long integers and decimals come through as
-written.
+A value is what its text can be read as, if the schema allows that: null, a number, a truth value, an object
+or a list, in this order, since each has fewer spellings than the next. Else it is a string. What goes out is
+JSON text, so that long integers and decimals come through as written.
 """
 
 import json
@@ -17,29 +17,21 @@ Schema = Mapping[str, Any]
 
 # How deep references and alternatives of a schema are followed.
 _DEPTH = 10
-_ORDER = ("null", "integer", "number", "boolean", "object", "array", "string")
-_INTEGER = re.compile(r"\s*([+-]?)0*(\d+)\s*", re.A)
+_INTEGER = re.compile(r"([+-]?)0*(\d+)", re.A)
 _DECIMAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.A)
 _HUGE = re.compile(r"[eE]\+?\d{3}")
-# Names for types that other schema languages use, and which models and tool authors put into JSON schemas.
-_NAMES = {
-    **dict.fromkeys(("str", "text", "varchar", "char", "enum"), "string"),
-    **dict.fromkeys(
-        ("int", "int32", "int64", "uint", "uint32", "uint64", "long", "short", "unsigned"), "integer"
-    ),
-    **dict.fromkeys(("float", "float32", "float64", "double"), "number"),
+_TRUTH = {"true": "true", "1": "true", "false": "false", "0": "false"}
+# What a JSON text is, by its first character; a number else.
+_KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
+# Types that tool authors name as Python, SQL or C do; sizes in bits and a "u" for unsigned are passed over.
+_OTHER_NAMES = {
+    **dict.fromkeys(("str", "text", "char", "varchar", "enum"), "string"),
+    **dict.fromkeys(("int", "long", "short", "unsigned"), "integer"),
+    **dict.fromkeys(("float", "double", "decimal"), "number"),
+    **dict.fromkeys(("dict", "map"), "object"),
+    **dict.fromkeys(("list", "tuple", "arr", "sequence"), "array"),
     "bool": "boolean",
-    "dict": "object",
-    **dict.fromkeys(("arr", "list", "sequence"), "array"),
 }
-_TYPE_OF_VALUE = (
-    (bool, "boolean"),
-    (int, "integer"),
-    (float, "number"),
-    (str, "string"),
-    (list, "array"),
-    (dict, "object"),
-)
 
 
 def quoted(text: str) -> str:
@@ -73,11 +65,17 @@ def _types(schema: Any, root: Any, depth: int) -> Iterator[str]:
     for name in named if isinstance(named, list) else [named]:
         if isinstance(name, str):
             plain = name.strip().lower()
-            yield _NAMES.get(plain, plain)
+            yield _OTHER_NAMES.get(
+                plain.rstrip("0123456789").removeprefix("u"), _OTHER_NAMES.get(plain, plain)
+            )
+    if schema.get("nullable") is True:
+        yield "null"
     values = schema.get("enum")
     for value in values if isinstance(values, list) else []:
-        yield next((name for kind, name in _TYPE_OF_VALUE if isinstance(value, kind)), "null")
-    for choices in (schema.get("anyOf"), schema.get("oneOf"), schema.get("allOf")):
+        text = json.dumps(value, default=str)
+        yield _KINDS.get(text[0], "number" if isinstance(value, float) else "integer")
+    for word in ("anyOf", "oneOf", "allOf"):
+        choices = schema.get(word)
         for choice in choices if isinstance(choices, list) else []:
             yield from set(_types(choice, root, depth - 1)) or {"string"}
     if isinstance(schema.get("$ref"), str):
@@ -96,16 +94,19 @@ def referred(reference: str, root: Any) -> Any:
 
 def typed(value: str, schema: Any, root: Any = None) -> str:
     """The JSON text of a value written as bare text, as its schema wants it; a string when nothing fits."""
-    types = types_of(schema, root)
-    for kind in _ORDER:
-        if kind not in types:
-            continue
-        if kind == "string":
-            return quoted(value)
-        found = _as(kind, value)
-        if found is not None:
-            return found
-    return guessed(value)
+    allowed = types_of(schema, root)
+    plain = value.strip()
+    word = plain.lower()
+    if "null" in allowed and word == "null":
+        return word
+    number = _number(plain, "number" in allowed) if allowed & {"number", "integer"} else None
+    if number is not None:
+        return number
+    if "boolean" in allowed and word in _TRUTH:
+        return _TRUTH[word]
+    if _KINDS.get(plain[:1]) in allowed & {"object", "array"} and is_json(plain) and _finite(plain):
+        return exact(plain)
+    return quoted(value) if "string" in allowed else guessed(value)
 
 
 def guessed(value: str) -> str:
@@ -115,24 +116,15 @@ def guessed(value: str) -> str:
     return quoted(value)
 
 
-def _as(kind: str, value: str) -> str | None:
-    if kind == "null":
-        return "null" if value.strip().lower() == "null" else None
-    if kind == "boolean":
-        lower = value.strip().lower()
-        return "true" if lower in ("true", "1") else "false" if lower in ("false", "0") else None
-    if kind in ("object", "array"):
-        return exact(value) if is_json(value) and _finite(value) else None
-    whole = _INTEGER.fullmatch(value)
+def _number(text: str, with_fraction: bool) -> str | None:
+    """JSON's spelling of a number that may have a sign or zeros in front; None if it is none."""
+    whole = _INTEGER.fullmatch(text)
     if whole:
         return ("-" if whole[1] == "-" and whole[2] != "0" else "") + whole[2]
-    return _number(value) if kind == "number" else None
-
-
-def _number(value: str) -> str | None:
-    text = value.strip()
+    if not with_fraction or "_" in text:
+        return None
     try:
-        number = float(text) if "_" not in text else math.inf
+        number = float(text)
     except ValueError:
         return None
     if not math.isfinite(number):

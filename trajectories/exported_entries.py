@@ -13,12 +13,14 @@ import msgspec
 from conversation.history import Entry
 from conversation.message import AssistantMessage, UserMessage
 from conversation.round import Round
+from trajectories.prepared import Prepared
 from trajectories.session_load import Session
 
 
 @dataclass(slots=True)
 class ExportedEntry:
-    """`flags` say why a consumer may want to mask it: flawed, interrupted, cut_off, continued."""
+    """`flags` say why a consumer may want to mask it (flawed, interrupted, cut_off, continued) and what was
+    done to it (split, escaped, redacted)."""
 
     entry: Entry
     ts: str
@@ -35,11 +37,16 @@ class Exported:
     unprompted: int = 0
 
     @property
+    def answers(self) -> list[ExportedEntry]:
+        """The entries that are rounds."""
+        return [each for each in self.entries if isinstance(each.entry, Round)]
+
+    @property
     def rounds(self) -> list[Round]:
         return [each.entry for each in self.entries if isinstance(each.entry, Round)]
 
 
-def exported_entries(session: Session) -> Exported:
+def exported_entries(source: Session | Prepared) -> Exported:
     """The entries of a row, in order, by these rules:
 
     - What the person said always stays. Notices of the loop go, and so does an unusable answer without
@@ -50,10 +57,12 @@ def exported_entries(session: Session) -> Exported:
     - Answers before the person said anything go (only a damaged file has them).
     """
     exported = Exported()
-    for entry, ts in zip(session.history.entries, session.times, strict=True):
+    prepared = Prepared.of(source)
+    session = prepared.session
+    for entry, ts, marks in zip(session.history.entries, session.times, prepared.marks, strict=True):
         if isinstance(entry, UserMessage):
             if entry.origin == "person":
-                exported.entries.append(ExportedEntry(entry, ts))
+                exported.entries.append(ExportedEntry(entry, ts, set(marks)))
             else:
                 exported.notices += 1
         elif entry.assistant.flawed and not entry.results and not _cut_off(entry):
@@ -61,12 +70,14 @@ def exported_entries(session: Session) -> Exported:
         elif not exported.entries:
             exported.unprompted += 1
         else:
-            _add_round(exported.entries, entry, ts)
+            _add_round(exported.entries, entry, ts, marks)
     return exported
 
 
-def _add_round(entries: list[ExportedEntry], round_: Round, ts: str) -> None:
-    flags = {"flawed"} if round_.assistant.flawed and round_.results else set()
+def _add_round(entries: list[ExportedEntry], round_: Round, ts: str, marks: set[str]) -> None:
+    flags = set(marks)
+    if round_.assistant.flawed and round_.results:
+        flags.add("flawed")
     if round_.assistant.interrupted:
         flags.add("interrupted")
     if _cut_off(round_):
@@ -95,4 +106,5 @@ def _joined(first: AssistantMessage, second: AssistantMessage) -> AssistantMessa
         reasoning="\n\n".join(text for text in (first.reasoning, second.reasoning) if text),
         usage=usage,
         seconds=first.seconds + second.seconds,
+        tokens=None,
     )

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from conversation.message import AssistantMessage, UserMessage
+from conversation.message import AssistantMessage, ToolResult, UserMessage
 from trajectories.exported_entries import exported_entries
-from trajectories.row_facts import row_facts, usage_dict
+from trajectories.prepared import Prepared
+from trajectories.row_facts import FACT_COLUMNS, row_facts, usage_dict
 from trajectories.session_load import Session
 
+OPENAI_COLUMNS: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "text",
+            "content": "text",
+            "reasoning_content": "text",
+            "tool_calls": [{"id": "text", "type": "text", "function": {"name": "text", "arguments": "text"}}],
+            "tool_call_id": "text",
+            "name": "text",
+            "usage": FACT_COLUMNS["usage"],
+        }
+    ],
+    "tools": "text",
+    "id": "text",
+    "timestamp": "text",
+    "model": "text",
+    "completed": "bool",
+    **FACT_COLUMNS,
+}
 
-def openai_row(session: Session) -> dict[str, Any]:
+
+def openai_row(source: Session | Prepared) -> dict[str, Any]:
     """All exported entries, also those after the last answer. `arguments` are JSON text."""
-    exported = exported_entries(session)
-    facts = row_facts(session, exported)
+    prepared = Prepared.of(source)
+    session = prepared.session
+    messages = openai_messages(prepared)
+    answers = (index for index, message in enumerate(messages) if message["role"] == "assistant")
+    facts = row_facts(prepared, exported_entries(prepared), answers, "message")
     return {
-        "messages": openai_messages(session),
+        "messages": messages,
         "tools": session.tools,
         "id": session.path.stem,
         "timestamp": session.header.started or session.ended,
@@ -25,28 +49,29 @@ def openai_row(session: Session) -> dict[str, Any]:
     }
 
 
-def openai_messages(session: Session) -> list[dict[str, Any]]:
+def openai_messages(source: Session | Prepared) -> list[dict[str, Any]]:
     """System, user, assistant (reasoning in `reasoning_content`, `usage` where known) and tool messages."""
-    system = session.history.system
-    messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
-    for each in exported_entries(session).entries:
+    prepared = Prepared.of(source)
+    messages = system_message(prepared)
+    for each in exported_entries(prepared).entries:
         if isinstance(each.entry, UserMessage):
             messages.append({"role": "user", "content": each.entry.content})
             continue
-        messages.append(_assistant(each.entry.assistant))
-        messages += [
-            {
-                "role": "tool",
-                "tool_call_id": result.call_id,
-                "name": result.name,
-                "content": result.content,
-            }
-            for result in each.entry.results
-        ]
+        answer = assistant_message(each.entry.assistant)
+        if each.entry.assistant.usage is not None:
+            answer["usage"] = usage_dict(each.entry.assistant.usage)
+        messages.append(answer)
+        messages += [tool_message(result) for result in each.entry.results]
     return messages
 
 
-def _assistant(message: AssistantMessage) -> dict[str, Any]:
+def system_message(prepared: Prepared) -> list[dict[str, Any]]:
+    """The session's own system text, where it has any."""
+    system = prepared.session.history.system
+    return [{"role": "system", "content": system}] if system else []
+
+
+def assistant_message(message: AssistantMessage) -> dict[str, Any]:
     wire: dict[str, Any] = {"role": "assistant", "content": message.content}
     if message.reasoning:
         wire["reasoning_content"] = message.reasoning
@@ -59,6 +84,8 @@ def _assistant(message: AssistantMessage) -> dict[str, Any]:
             }
             for call in message.tool_calls
         ]
-    if message.usage is not None:
-        wire["usage"] = usage_dict(message.usage)
     return wire
+
+
+def tool_message(result: ToolResult) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": result.call_id, "name": result.name, "content": result.content}

@@ -10,11 +10,25 @@ from typing import Any
 from conversation.message import UserMessage
 from conversation.round import Round
 from trajectories.exported_entries import ExportedEntry, exported_entries
-from trajectories.row_facts import row_facts
+from trajectories.prepared import Prepared
+from trajectories.row_facts import FACT_COLUMNS, row_facts
 from trajectories.session_load import Session
 from trajectories.turn_text import escape_json, gpt_text, tool_text
 
 EMPTY_ANSWER = "<think>\n</think>\n"
+
+SHAREGPT_COLUMNS: dict[str, Any] = {
+    "conversations": [{"from": "text", "value": "text"}],
+    "id": "text",
+    "timestamp": "text",
+    "model": "text",
+    "completed": "bool",
+    "tools": "text",
+    "truncated": "bool",
+    "unanswered": "text",
+    "flags": [{"turn": "integer", "flag": "text"}],
+    **FACT_COLUMNS,
+}
 
 
 @dataclass(slots=True)
@@ -24,12 +38,14 @@ class _Turn:
     flags: set[str] = field(default_factory=set)
 
 
-def sharegpt_row(session: Session) -> dict[str, Any] | None:
-    """The trajectory row of `session`; None where the model never answered, since a row ends on an answer.
+def sharegpt_row(source: Session | Prepared) -> dict[str, Any] | None:
+    """The trajectory row of a session; None where the model never answered, since a row ends on an answer.
 
     Everything after the last answer is left out of `conversations`; `truncated` and `unanswered` say so.
     """
-    exported = exported_entries(session)
+    prepared = Prepared.of(source)
+    session = prepared.session
+    exported = exported_entries(prepared)
     turns: list[_Turn] = []
     for each in exported.entries:
         _add(turns, each)
@@ -45,7 +61,12 @@ def sharegpt_row(session: Session) -> dict[str, Any] | None:
     system = system_text(session.history.system, tools if session.tools else "")
     first = [_Turn("system", system)] if system else []
     conversations = [*first, *turns]
-    facts = row_facts(session, exported)
+    answers = (
+        index
+        for index, turn in enumerate(conversations)
+        if turn.role == "gpt" and "inserted" not in turn.flags
+    )
+    facts = row_facts(prepared, exported, answers, "turn")
     return {
         "conversations": [{"from": turn.role, "value": turn.value} for turn in conversations],
         "id": session.path.stem,

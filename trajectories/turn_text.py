@@ -103,14 +103,19 @@ def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def is_json(text: str) -> bool:
+    """Strict JSON text of an object or a list."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        strict_json(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _content(content: str) -> str:
-    if content.lstrip()[:1] in ("{", "["):
-        try:
-            strict_json(content)
-        except ValueError:
-            return json_text(content)
-        return escape_json(content.strip())
-    return json_text(content)
+    return escape_json(content.strip()) if is_json(content) else json_text(content)
 
 
 def _read_blocks(value: str, pattern: re.Pattern[str], layout: dict[str, type]) -> list[dict[str, Any]]:

@@ -1,0 +1,48 @@
+"""What people name when they mean sessions: an id, a title, `latest`, a session file, a folder of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trajectories.session_list import find_session, session_files
+
+
+def is_source(name: str) -> bool:
+    """True if there is a session file or a folder with sessions at the path `name`."""
+    path = Path(name)
+    if path.is_dir():
+        return _folder_of(path) is not None
+    return path.suffix == ".jsonl" and path.is_file() and _is_session_file(path)
+
+
+def sessions_named(folder: Path, name: str) -> list[Path]:
+    """The session files that `name` stands for; a name that is no path is looked for in `folder`.
+
+    Of a folder all are given, oldest first.
+
+    Raises:
+        trajectories.session_load.SessionError: there is none, or several go by that name.
+    """
+    if not is_source(name):
+        return [find_session(folder, name)]
+    inside = _folder_of(Path(name))
+    return sorted(session_files(inside)) if inside else [Path(name)]
+
+
+def _folder_of(path: Path) -> Path | None:
+    """`path/sessions`, where a run and the logs keep them, or `path` itself if it is such a folder."""
+    if (path / "sessions").is_dir():
+        return path / "sessions"
+    return path if path.is_dir() and any(map(_is_session_file, path.glob("*.jsonl"))) else None
+
+
+def _is_session_file(path: Path) -> bool:
+    """By its first line: a trace for the Hub begins with a session line too, and has no schema."""
+    import msgspec
+
+    try:
+        with path.open("rb") as file:
+            first = msgspec.json.decode(file.readline())
+    except (OSError, ValueError):
+        return False
+    return isinstance(first, dict) and first.get("type") == "session" and "schema" in first

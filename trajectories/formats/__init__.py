@@ -1,0 +1,1 @@
+"""What a session can be written as: one module for each format, listed in `trajectories.formats.registry`."""

@@ -1,0 +1,24 @@
+"""Rows for NeMo Automodel's `agent_chat` dataset, OpenAI schema; `arguments` and `tools` are JSON text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trajectories.formats.training_messages import TRAINING_COLUMNS, training_parts
+from trajectories.openai_messages import OPENAI_COLUMNS
+from trajectories.prepared import Prepared
+
+_MESSAGE = {name: kind for name, kind in OPENAI_COLUMNS["messages"][0].items() if name != "usage"}
+COLUMNS: dict[str, Any] = {"messages": [_MESSAGE], **TRAINING_COLUMNS}
+
+
+def rows(prepared: Prepared) -> list[dict[str, Any]]:
+    """It reads reasoning from `reasoning_content` whatever the model."""
+    parts = training_parts(prepared)
+    if parts is None:
+        return []
+    made, facts = parts
+    for message in made.messages:
+        if "thinking" in message:
+            message["reasoning_content"] = message.pop("thinking")
+    return [{"messages": made.messages, **facts}]

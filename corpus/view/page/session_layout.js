@@ -12,7 +12,8 @@ function sessionTurns(records, system) {
     return turn;
   };
   for (const record of records.filter(isObject)) {
-    if (Number.isInteger(record.entry) && record.entry >= 0) entry = record.entry;
+    // Records of old files have no number: an entry begins with each message that is no result.
+    if (record.type === 'user' || record.type === 'assistant') entry = record.entry >= 0 ? record.entry : entry + 1;
     switch (record.type) {
       case 'user': {
         const notice = record.origin && record.origin !== 'person';
@@ -32,7 +33,8 @@ function sessionTurns(records, system) {
         break;
       case 'rollback':
         for (const turn of turns) if (turn.entry >= record.keep) turn.gone ||= `rolled back: ${asText(record.reason)}`;
-        add('note', record, { name: 'roll-back', text: `${asText(record.reason)}`, entry: -1 });
+        entry = record.keep - 1;
+        add('note', record, { name: 'roll-back', text: asText(record.reason) });
         break;
       default: {
         const said = eventText(record);

@@ -114,4 +114,5 @@ def _sandbox(task_id: str, settings: Settings, place: Workplace, folder: TaskFol
         shell=terminal.shell,
         output_limit=terminal.output_limit,
         spill_dir=str(folder.files),
+        lifeline=place.lifeline,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import settings as settings_module
@@ -14,18 +16,20 @@ from models.chat_model import ChatModel
 from models.providers import OFFLINE, Endpoint, resolve_endpoint
 from models.retry import RetryingModel
 from sandboxes.child_environment import child_environment
+from sandboxes.lifeline import Lifeline
 
 
 @dataclass(slots=True)
 class Workplace:
-    """One a worker process. `scratch` is the folder for the folders of its tasks; `environ` has no secrets'
-    use but the model's: commands see `child_environ`, made of it."""
+    """One a worker process. `scratch` is the folder for the folders of its tasks. Commands see
+    `child_environ`; `lifeline` ends what is left of them should this process be killed."""
 
     model: ChatModel
     endpoint: Endpoint
     scratch: Path
     environ: Mapping[str, str]
-    child_environ: dict[str, str] = field(default_factory=dict)
+    child_environ: dict[str, str]
+    lifeline: Lifeline
 
     @classmethod
     def open(cls, plan: RunPlan, scratch: Path, environ: Mapping[str, str] = os.environ) -> Workplace:
@@ -43,9 +47,14 @@ class Workplace:
             inner = connect_endpoint(plan.settings, endpoint).inner
             model = RetryingModel(PacedModel(inner), plan.settings.retry, sleep=spread_sleep)
         commands = child_environment(environ, plan.settings.terminal.env_pass)
-        return cls(model, endpoint, scratch, dict(environ), commands)
+        path = commands["PATH"]
+        bash = shutil.which(plan.settings.terminal.shell, path=path) or plan.settings.terminal.shell
+        lifeline = Lifeline(bash, secrets.token_hex(16), path)
+        return cls(model, endpoint, scratch, dict(environ), commands, lifeline)
 
     async def aclose(self) -> None:
+        """When all conversations have ended."""
+        self.lifeline.close()
         await self.model.aclose()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -131,6 +132,7 @@ def default_model(endpoint: Endpoint) -> str:
     return provider.default_model if provider is not None else ""
 
 
+@functools.lru_cache(16)
 def host_of(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").lower()
@@ -138,6 +140,7 @@ def host_of(url: str) -> str:
         return ""
 
 
+@functools.lru_cache(16)
 def is_loopback(url: str) -> bool:
     host = host_of(url)
     if host == "localhost" or host.endswith(".localhost"):

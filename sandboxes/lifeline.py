@@ -17,18 +17,20 @@ _SCRIPT = Path(__file__).with_name("lifeline.sh")
 
 
 class Lifeline:
-    """One per sandbox, started before its first command."""
+    """For one sandbox, or for all whose `identity` begins with `marker`; started before the first command."""
 
     def __init__(self, bash: str, marker: str, path: str) -> None:
+        self.marker = marker
         self._argv = [bash, "--noprofile", "--norc", str(_SCRIPT), marker]
         self._path = path
         self._popen: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Does nothing where it runs already."""
+        """Does nothing where it runs already; a task may have killed it."""
         with self._lock:
-            if self._popen is None:
+            if self._popen is None or self._popen.poll() is not None:
+                self._close_pipe()
                 # Without it commands still run, so a full process table must not stop them.
                 with contextlib.suppress(OSError):
                     self._popen = subprocess.Popen(
@@ -49,10 +51,13 @@ class Lifeline:
         """Everything has ended; let it go without looking for anything."""
         with self._lock:
             self._say("quit\n")
-            if self._popen is not None and self._popen.stdin is not None:
-                self._popen.stdin.close()
-                self._popen.wait()
-            self._popen = None
+            self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        if self._popen is not None and self._popen.stdin is not None:
+            self._popen.stdin.close()
+            self._popen.wait()
+        self._popen = None
 
     def _say(self, line: str) -> None:
         if self._popen is not None and self._popen.stdin is not None:

@@ -42,6 +42,7 @@ class LocalSandbox:
         shell: bash, by name or path.
         output_limit: characters of output in a result.
         spill_dir: where longer output and the shell's snapshots are kept; a private temporary folder if None.
+        lifeline: one that many sandboxes share, and that whoever made it closes; one of its own if None.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LocalSandbox:
         shell: str = "bash",
         output_limit: int = 10_000,
         spill_dir: str | None = None,
+        lifeline: Lifeline | None = None,
     ) -> None:
         self.task_id = task_id
         self._env = dict(child_environment(os.environ) if env is None else env)
@@ -60,12 +62,13 @@ class LocalSandbox:
         self._shell = shell
         self._limit = output_limit
         self._spill_dir = spill_dir
-        self.identity = secrets.token_hex(16)
+        self.identity = (lifeline.marker if lifeline is not None else "") + secrets.token_hex(16)
         """With this begins the marker of every process of this sandbox; see process_tree.MARKER."""
         self._commands = 0
         self._processes: dict[str, LocalProcess] = {}
         self._snapshots: SnapshotFolder | None = None
-        self._lifeline: Lifeline | None = None
+        self._lifeline = lifeline
+        self._shares_lifeline = lifeline is not None
         self._closed = False
         self._folder_for_files: Path | None = None
 
@@ -182,7 +185,7 @@ class LocalSandbox:
         finally:
             for process in self._processes.values():
                 process.close_input()
-            if self._lifeline is not None:
+            if self._lifeline is not None and not self._shares_lifeline:
                 self._lifeline.close()
             if self._snapshots is not None:
                 self._snapshots.remove()

@@ -13,7 +13,6 @@ import signal
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 MARKER = "HERMES_TASK"
 
@@ -120,16 +119,17 @@ def _from_proc(marker: str) -> Iterator[Facts]:
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
-        folder = Path("/proc", name)
         try:
             # pid (name, which may hold anything) state ppid pgrp …; see proc(5)
-            state, parent, group = folder.joinpath("stat").read_bytes().rpartition(b")")[2].split()[:3]
+            with open(f"/proc/{name}/stat", "rb", buffering=0) as file:
+                state, parent, group = file.readall().rpartition(b")")[2].split(None, 3)[:3]
         except OSError:
             continue  # it ended just now
         if state in (b"Z", b"X"):
             continue
         try:
-            marked = wanted in b"\0" + folder.joinpath("environ").read_bytes()
+            with open(f"/proc/{name}/environ", "rb", buffering=0) as file:
+                marked = wanted in b"\0" + file.readall()
         except OSError:
             marked = False  # another user's
         yield Facts(int(name), int(parent), int(group), marked)

@@ -92,10 +92,10 @@ class SpreadCounter:
         low, high = self._least, self._most + 1
         if low > 0 and high / low > 50:
             edges = [low * (high / low) ** (step / bins) for step in range(bins + 1)]
+            edges[0], edges[-1] = low, high
         else:
-            count = min(bins, high - low)
-            edges = [low + (high - low) * step / count for step in range(count + 1)]
-        edges[0], edges[-1] = low, high
+            width = -(-(high - low) // bins)  # whole, so that each holds as many numbers as the others
+            edges = [float(edge) for edge in range(low, high + width, width)]
         counts = [0] * (len(edges) - 1)
         place = 0
         for bucket in sorted(self._buckets):

@@ -33,19 +33,17 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Any],
         datasets = import_module("datasets")
         pyarrow = import_module("pyarrow")
         parquet = import_module("pyarrow.parquet")
+        table = import_module("datasets.table")
     except ImportError:
         raise MissingLibrary("Parquet needs the library datasets: pip install 'hermes-agent[data]'") from None
-    schema = datasets.Features(
-        {name: _feature(datasets, column) for name, column in columns.items()}
-    ).arrow_schema
+    stored = datasets.Features(_features(datasets, columns, "text")).arrow_schema
+    read = datasets.Features(_features(datasets, columns, "object")).arrow_schema
     source = iter(rows)
     count = 0
-    with parquet.ParquetWriter(file, schema) as writer:
+    with parquet.ParquetWriter(file, read) as writer:
         while batch := list(islice(source, ROWS_AT_ONCE)):
-            flat = [
-                {name: conform(row.get(name), column) for name, column in columns.items()} for row in batch
-            ]
-            writer.write_table(pyarrow.Table.from_pylist(flat, schema=schema))
+            flat = [{name: conform(row.get(name), each) for name, each in columns.items()} for row in batch]
+            writer.write_table(table.table_cast(pyarrow.Table.from_pylist(flat, schema=stored), read))
             count += len(batch)
     return count
 
@@ -63,12 +61,18 @@ def conform(value: Any, column: Any) -> Any:
     return value
 
 
-def _feature(datasets: Any, column: Any) -> Any:
-    """The type in `datasets`. An `object` reads back as the object it was."""
+def _features(datasets: Any, columns: Mapping[str, Any], object_as: str) -> dict[str, Any]:
+    """The types in `datasets`. An `object` is JSON text in the file; `datasets` reads it back as it was."""
+    return {name: _feature(datasets, each, object_as) for name, each in columns.items()}
+
+
+def _feature(datasets: Any, column: Any, object_as: str) -> Any:
     if isinstance(column, dict):
-        return {name: _feature(datasets, each) for name, each in column.items()}
+        return _features(datasets, column, object_as)
     if isinstance(column, list):
-        return datasets.List(_feature(datasets, column[0]))
+        return datasets.List(_feature(datasets, column[0], object_as))
+    if column == "object":
+        column = object_as
     if column == "object":
         return datasets.Json()
     kinds = {"text": "string", "integer": "int64", "number": "float64", "bool": "bool"}

@@ -102,11 +102,11 @@ def _add(turns: list[_Turn], each: ExportedEntry) -> None:
             turns.append(_Turn("tool", tool_text(each.entry.results), set(states)))
     elif last == "human":
         turns[-1].value += "\n\n" + human_text(each.entry)
-        turns[-1].flags.add("merged")
+        turns[-1].flags |= each.flags | {"merged"}
     else:
         if last == "tool":
             turns.append(_Turn("gpt", EMPTY_ANSWER, {"inserted"}))
-        turns.append(_Turn("human", human_text(each.entry)))
+        turns.append(_Turn("human", human_text(each.entry), set(each.flags)))
 
 
 def human_text(message: UserMessage) -> str:

@@ -11,14 +11,19 @@ from pathlib import Path
 
 import msgspec
 
+from safety.redact import Redactor
+from trajectories.prepared import prepare
 from trajectories.session_file import make_private_folder
 from trajectories.session_load import Session
 from trajectories.sharegpt import sharegpt_row
 
 
-def append_trajectory(session: Session, logs_dir: Path) -> str:
-    """Append the row of `session`, if it has one. Returns "" or, in one line, why that was not possible."""
-    row = sharegpt_row(session)
+def append_trajectory(session: Session, logs_dir: Path, redactor: Redactor | None = None) -> str:
+    """Append the row of `session`, if it has one. Returns "" or, in one line, why that was not possible.
+
+    Secrets are taken out of it; give a `redactor` that knows the person's own.
+    """
+    row = sharegpt_row(prepare(session, redactor=redactor or Redactor()))
     if row is None:
         return ""
     path = logs_dir / "trajectories.jsonl"

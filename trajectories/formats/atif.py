@@ -49,8 +49,11 @@ def rows(prepared: Prepared) -> list[dict[str, Any]]:
         steps.append({"source": "system", "message": system})
     for each in entries:
         steps += [_compaction(record, places) for record in each.compactions]
+        step = _step(each, prepared)
+        if each.number in places:  # a further part of an answer that was split
+            step.pop("llm_call_count", None)
         places.setdefault(each.number, len(steps) + 1)
-        steps.append(_step(each, prepared))
+        steps.append(step)
     steps = [{"step_id": number, **step} for number, step in enumerate(steps, 1)]
     return [_document(prepared, steps)]
 

@@ -20,6 +20,7 @@ UNTRAINED = frozenset({"flawed", "interrupted", "cut_off"})
 TRAINING_COLUMNS: dict[str, Any] = {
     "tools": "text",
     "id": "text",
+    "timestamp": "text",
     "model": "text",
     "outcome": "text",
     "completed": "bool",
@@ -101,6 +102,7 @@ def training_facts(prepared: Prepared, exported: Exported, made: TrainingMessage
     return {
         "tools": json_of(session.tools),
         "id": session.path.stem,
+        "timestamp": session.header.started or session.ended,
         "model": session.model,
         "outcome": facts["outcome"],
         "completed": facts["outcome"] == "done" and ended_on_answer,

@@ -17,6 +17,7 @@ class Dots(XmlCalls):
     bare = False
     declared_only = True
     trim = "blank"
+    tight = True
 
     def _outside(self, text: str, at: int, final: bool) -> Region:
         (opening, closing) = self.wrappers[0]

@@ -1,7 +1,7 @@
 """`<tool_call><function=f><parameter=x>1</parameter></function></tool_call>`: Qwen3-Coder and its relatives.
 
-Formats: the chat templates of Qwen3-Coder, Nemotron 3, Step 3.5, MiMo and Seed-OSS. All but MiMo's write
-one line break on each side of a value.
+Formats: the chat templates of Qwen3-Coder, Nemotron 3, Step 3.5, MiMo and Seed-OSS. All but the last two
+write one line break on each side of a value.
 """
 
 import re
@@ -42,6 +42,7 @@ class SeedOss(Qwen3Coder):
 
     wrappers = (("<seed:tool_call>", "</seed:tool_call>"),)
     reasoning = (("<seed:think>", "</seed:think>"),)
+    tight = True
 
 
 class Mimo(Qwen3Coder):

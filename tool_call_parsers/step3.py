@@ -20,6 +20,7 @@ class Step3(XmlCalls):
     parameter_head = r'<steptml:parameter name="([^"<>]+)">'
     swallowed = ("<｜tool_call_end｜>",)
     trim = "blank"
+    tight = True
 
     def head(self, text: str, at: int) -> Head | None:
         """The name, which stands in the third tag."""

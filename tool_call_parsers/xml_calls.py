@@ -38,6 +38,7 @@ class XmlCalls(Family):
     parameter_head: the same for a parameter; group "kind" may say how its value is written
     swallowed:  tags that mean nothing anywhere
     trim:       what is taken off a value: "" nothing, "newline" one at each end, "blank" all white space
+    tight:      values are written without that: a value that does not begin with white space keeps its end
     open_ended: the next parameter ends one that was not closed
     declared_only: with `strict`, a call of a tool that is not among the tools is left out
     partial:    with `strict`, a call that is cut off is returned with what it has
@@ -55,6 +56,7 @@ class XmlCalls(Family):
     parameter_head: ClassVar[str] = r"""<parameter name=["']?([^<>"']*)["']?\s*>"""
     swallowed: ClassVar[tuple[str, ...]] = ()
     trim: ClassVar[str] = ""
+    tight: ClassVar[bool] = False
     open_ended: ClassVar[bool] = False
     declared_only: ClassVar[bool] = False
     partial: ClassVar[bool] = False
@@ -217,7 +219,8 @@ class XmlCalls(Family):
 
     def value(self, tool: str, parameter: Head, raw: str) -> str:
         """The JSON text of a parameter's value."""
-        return self.by_schema(tool, parameter.name, trimmed(raw, self.trim))
+        whole = self.tight and not self.strict and not raw[:1].isspace()
+        return self.by_schema(tool, parameter.name, raw if whole else trimmed(raw, self.trim))
 
     def by_schema(self, tool: str, key: str, raw: str) -> str:
         """Bare text as JSON, by the tool's schema if there is one; a parameter not in it stays text."""

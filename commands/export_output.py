@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-import msgspec
 
 from corpus.writing import replaced
 from trajectories.columns import write_parquet
 from trajectories.formats.registry import FORMATS, Format
+from trajectories.row_line import row_line
 from trajectories.session_file import make_private_folder
 
 
@@ -99,4 +99,4 @@ def _document(value: dict[str, Any]) -> bytes:
 
 
 def _lines(rows: list[dict[str, Any]]) -> Iterator[bytes]:
-    return (msgspec.json.encode(row) + b"\n" for row in rows)
+    return map(row_line, rows)

@@ -9,10 +9,9 @@ import fcntl
 import os
 from pathlib import Path
 
-import msgspec
-
 from safety.redact import Redactor
 from trajectories.prepared import prepare
+from trajectories.row_line import row_line
 from trajectories.session_file import make_private_folder
 from trajectories.session_load import Session
 from trajectories.sharegpt import sharegpt_row
@@ -27,7 +26,7 @@ def append_trajectory(session: Session, logs_dir: Path, redactor: Redactor | Non
     if row is None:
         return ""
     path = logs_dir / "trajectories.jsonl"
-    line = msgspec.json.encode(row) + b"\n"
+    line = row_line(row)
     try:
         make_private_folder(logs_dir)
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -22,6 +23,7 @@ from batches.task import PromptTask, TaskResult
 
 MOST_LOSSES = 3
 """A prompt that loses so many workers may be what kills them."""
+KNOCK_SECONDS = 10.0
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -121,14 +123,23 @@ def _connect(address: str) -> tuple[Any, bool]:
         return ray, False
     import logging
 
+    address = address or os.environ.get("RAY_ADDRESS", "")
     try:
+        _knock(address)
         ray.init(address=address or None, log_to_driver=False, logging_level=logging.CRITICAL)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         where = f"the Ray cluster at {address}" if address else "a Ray cluster"
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        advice = "The machine that runs hermes must be a node of the cluster: see `ray status` there."
+        advice = "The machine that runs hermes must be a node of the cluster: see `ray status` there"
         raise EngineError(f"{where} cannot be reached: {first}. {advice}") from error
     return ray, True
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens at HOST:PORT: Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
 
 
 def _assignment(plan: RunPlan, environ: Mapping[str, str]) -> bytes:

@@ -55,7 +55,8 @@ class AIAgent:
     loads them as the command line does. `session` continues a session already opened for writing.
     `ask_permission` and `ask_person` reach a person; without them nobody is there, and what the gate
     would ask about is denied. `trusted` says that the person trusts the working folder, so that its
-    instructions file counts. `note_git` puts commit and dirty flag of the working folder on record.
+    instructions file counts. `passing_folder` says that the folder is made for this conversation
+    alone: the system text does not name it, and no git state is put on record.
 
     Raises:
         settings.SettingsError, toolsets.ToolsetError, agent.assembly.UnknownPersonalityError: as named.
@@ -85,7 +86,7 @@ class AIAgent:
         cwd: str = "",
         trusted: bool = False,
         rollout: bool = False,
-        note_git: bool = True,
+        passing_folder: bool = False,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.environ = dict(os.environ if environ is None else environ)
@@ -110,7 +111,7 @@ class AIAgent:
         )
         self.save = self.settings.sessions.save if save is None else save
         self.rollout = rollout
-        self._note_git = note_git
+        self._passing_folder = passing_folder
         self._api_key = api_key
         self._ephemeral = ephemeral_system_prompt
         self._prefill = list(prefill_messages)
@@ -383,7 +384,7 @@ class AIAgent:
             self._writer = (
                 SessionWriter.create(self.logs / "sessions", self._header(system)) if self.save else None
             )
-        self._git_unknown = session is None and self._writer is not None and self._note_git
+        self._git_unknown = session is None and self._writer is not None and not self._passing_folder
         history.ephemeral, history.prefill = self._ephemeral, self._prefill
         recorder: Recorder = SessionRecorder(self._writer, self._complain) if self._writer else NoRecorder()
         self.ledger = Ledger(history, recorder, self._emit)
@@ -452,7 +453,8 @@ class AIAgent:
         self.runtime.stores.clear()
 
     def _own_system(self) -> str:
-        return assembly.make_system_prompt(self.settings, self.cwd, trusted=self.trusted)
+        named = not self._passing_folder
+        return assembly.make_system_prompt(self.settings, self.cwd, trusted=self.trusted, named=named)
 
     def _new_system(self, what: str, value: str, system: str) -> None:
         if system != self.history.system:

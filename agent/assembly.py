@@ -43,10 +43,11 @@ def make_gate(settings: Settings, cwd: str, protected: tuple[str, ...], ask: Ask
     return Gate(mode, workspace=cwd, protected=protected, ask=ask, explicit=bool(settings.gate.mode))
 
 
-def make_system_prompt(settings: Settings, cwd: str, *, trusted: bool) -> str:
+def make_system_prompt(settings: Settings, cwd: str, *, trusted: bool, named: bool = True) -> str:
+    """The system text; `named` says whether it names the working folder."""
     instructions = read_instructions(cwd, settings.agent.instructions_file) if trusted else ""
     return build_system_prompt(
-        cwd=cwd,
+        cwd=cwd if named else "",
         own_text=settings.agent.system_prompt,
         personality=personality_text(settings, settings.agent.personality),
         instructions=instructions,

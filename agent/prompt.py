@@ -17,7 +17,8 @@ def build_system_prompt(
 ) -> str:
     """The parts, joined by blank lines: the person's text, built-in, personality, project, place."""
     system, today = f"{platform.system()} {platform.machine()}", time.strftime("%Y-%m-%d")
-    place = f"Working folder: {cwd}\nSystem: {system}\nDate: {today}"
+    folder = f"Working folder: {cwd}\n" if cwd else ""
+    place = f"{folder}System: {system}\nDate: {today}"
     project = f"Project instructions:\n{instructions}" if instructions else ""
     parts = (own_text, BUILT_IN.read_text(encoding="utf-8").strip(), personality, project, place)
     return "\n\n".join(part.strip() for part in parts if part.strip())

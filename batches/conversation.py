@@ -94,7 +94,7 @@ def _agent(
         chat_model=model,
         sandbox=_sandbox(task_id, settings, place, folder),
         cwd=str(folder.work),
-        note_git=False,
+        passing_folder=True,
         environ={**place.environ, "HERMES_LOGS": str(folder.logs)},
     )
 

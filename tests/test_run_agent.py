@@ -465,3 +465,11 @@ def test_a_session_knows_what_was_approved_and_where_its_folder_stood(tmp_path: 
     assert session.git is not None
     assert (session.git.commit, session.git.dirty) == (head.stdout.strip(), False)
     assert session.header.sandbox == "local"
+
+
+def test_a_passing_folder_is_not_named_to_the_model(tmp_path: Path) -> None:
+    agent = agent_with(text("Hi."), cwd=str(tmp_path), passing_folder=True)
+    agent.chat("Hello.")
+    assert str(tmp_path) not in agent.history.system
+    assert "Date:" in agent.history.system
+    agent.close()

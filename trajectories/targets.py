@@ -69,7 +69,7 @@ TARGETS = (
     Target("gpt_oss", ("harmony", "openai"), one_call=True, reasoning_key="thinking", lone_reasoning=True),
     Target("kimi_k2", ("kimi",), ids="numbered"),
     Target(
-        "deepseek", ("deepseek_v3", "deepseek_v31", "deepseek_v32"), tokens=rf"<｜[^｜<>]{{1,60}}>|{_TAGS}"
+        "deepseek", ("deepseek_v3", "deepseek_v31", "deepseek_v32"), tokens=rf"</?｜[^<>]{{1,80}}>|{_TAGS}"
     ),
     Target(
         "glm",

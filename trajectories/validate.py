@@ -62,6 +62,36 @@ def _facts(row: dict[str, Any]) -> Iterator[str]:
         datetime.fromisoformat(str(row.get("timestamp")))
     except ValueError:
         yield "timestamp is not an ISO 8601 text"
+    yield from _later_facts(row)
+
+
+def _later_facts(row: dict[str, Any]) -> Iterator[str]:
+    """Facts that rows of the first versions did not have."""
+    git, redactions = row.get("git"), row.get("redactions", [])
+    if git is not None and not _has(git, commit=str, dirty=bool):
+        yield "git is not an object of commit and dirty"
+    if not isinstance(redactions, list) or not all(_has(each, kind=str, count=int) for each in redactions):
+        yield "redactions is not a list of objects of kind and count"
+    for key in ("answers", "compactions"):
+        if key in row and not _is_list_text(row[key]):
+            yield f"{key} is not the JSON text of a list of objects"
+
+
+def _has(value: Any, **kinds: type) -> bool:
+    """An object of exactly these keys and types."""
+    return (
+        isinstance(value, dict)
+        and set(value) == set(kinds)
+        and all(isinstance(value[key], kind) for key, kind in kinds.items())
+    )
+
+
+def _is_list_text(value: Any) -> bool:
+    try:
+        listed = strict_json(value) if isinstance(value, str) else None
+    except ValueError:
+        return False
+    return isinstance(listed, list) and all(isinstance(each, dict) for each in listed)
 
 
 def _sharegpt(row: dict[str, Any]) -> list[str]:
@@ -191,15 +221,22 @@ def _openai(row: dict[str, Any]) -> list[str]:
         elif waiting:
             problems.append(f"message {index}: {len(waiting)} calls before it have no results")
             waiting = []
-        problems += _message(index, message)
+        around = [_role(messages, index - 1), _role(messages, index + 1)]
+        problems += _message(index, message, placeholder=around == ["tool", "user"])
         if role == "assistant":
             waiting = [_call_id(call) for call in _calls(message)]
-    if waiting:
+    if waiting and _role(messages, len(messages) - 1) == "tool":
         problems.append(f"the last {len(waiting)} calls have no results")
     return problems
 
 
-def _message(index: int, message: dict[str, Any]) -> Iterator[str]:
+def _role(messages: list[Any], index: int) -> Any:
+    message = messages[index] if 0 <= index < len(messages) else None
+    return message.get("role") if isinstance(message, dict) else None
+
+
+def _message(index: int, message: dict[str, Any], *, placeholder: bool) -> Iterator[str]:
+    """`placeholder`: an empty answer may stand here, between results and what the person said next."""
     role, content = message.get("role"), message.get("content")
     if role not in ("system", "user", "assistant", "tool"):
         yield f"message {index} has the role {str(role)[:40]!r}"
@@ -209,14 +246,14 @@ def _message(index: int, message: dict[str, Any]) -> Iterator[str]:
         yield f"message {index}: content is not text"
     if role != "assistant":
         return
-    if not content and not _calls(message):
+    if not content and not _calls(message) and not placeholder:
         yield f"message {index}: an assistant message without text and calls"
     for call in _calls(message):
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             yield f"message {index}: a call without function.name"
-        elif not _is_object_text(function.get("arguments")):
-            yield f"message {index}: arguments of {function['name']!r} are not the JSON text of an object"
+        elif not _is_object(function.get("arguments")):
+            yield f"message {index}: arguments of {function['name']!r} are no object, in JSON text or not"
 
 
 def _calls(message: dict[str, Any]) -> list[Any]:
@@ -228,8 +265,9 @@ def _call_id(call: Any) -> str:
     return str(call.get("id")) if isinstance(call, dict) else ""
 
 
-def _is_object_text(value: Any) -> bool:
+def _is_object(value: Any) -> bool:
+    """An object, as templates want arguments, or the JSON text of one, as the chat API does."""
     try:
-        return isinstance(value, str) and isinstance(strict_json(value), dict)
+        return isinstance(strict_json(value) if isinstance(value, str) else value, dict)
     except ValueError:
         return False

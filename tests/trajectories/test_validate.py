@@ -75,6 +75,12 @@ def test_a_fault_in_a_turn_is_named(
         ("completed", "yes", "completed is not a bool"),
         ("timestamp", "yesterday", "timestamp is not an ISO 8601 text"),
         ("model", None, "model is not a string"),
+        ("git", {"commit": "abc"}, "git is not an object of commit and dirty"),
+        ("redactions", [{"kind": "api-key"}], "redactions is not a list of objects of kind and count"),
+        ("redactions", None, "redactions is not a list"),
+        ("answers", [], "answers is not the JSON text of a list of objects"),
+        ("answers", "[5]", "answers is not the JSON text of a list of objects"),
+        ("compactions", "{", "compactions is not the JSON text of a list of objects"),
         ("tools", [], "tools is not JSON text"),
         ("tools", "{", "tools is not JSON text"),
         ("tools", "{}", "tools is not a list"),
@@ -159,3 +165,27 @@ def test_no_row_however_odd_stops_the_check(row: dict[str, Any]) -> None:
 
     found = [validate_row(spoil(row)) for _ in range(2000)]
     assert sum(bool(each) for each in found) > 1000
+
+
+def test_arguments_may_be_the_object_itself_and_a_row_may_end_on_a_call(row: dict[str, Any]) -> None:
+    messages = copy.deepcopy(row["messages"][:3])
+    call = messages[2]["tool_calls"][0]["function"]
+    call["arguments"] = json.loads(call["arguments"])
+    assert validate_row({**row, "messages": messages}) == []
+    call["arguments"] = ["ls"]
+    assert "are no object" in problems({**row, "messages": messages})
+
+
+def test_an_empty_answer_may_only_stand_between_results_and_what_the_person_said_next(
+    row: dict[str, Any],
+) -> None:
+    empty = {"role": "assistant", "content": ""}
+    said = {"role": "user", "content": "wait"}
+    messages = row["messages"]
+    assert validate_row({**row, "messages": [*messages[:5], empty, said, messages[5]]}) == []
+    assert "without text and calls" in problems({**row, "messages": [*messages[:2], empty]})
+
+
+def test_rows_of_the_first_version_are_good(row: dict[str, Any]) -> None:
+    later = ("cwd", "sandbox", "git", "answers", "compactions", "target", "redactions")
+    assert validate_row({key: value for key, value in row.items() if key not in later}) == []

@@ -14,19 +14,22 @@ import msgspec
 from msgspec import Struct
 
 from conversation.message import Usage
+from corpus.compress_places import Moved, moved_fields
 from corpus.compress_plan import HEAD_TOKENS, Cut, Limits, Weighed, choose_cut
 from corpus.compress_summary import Said, Summariser
 from corpus.reading import Row
 from corpus.row_content import Role, as_text, row_kind
 from corpus.row_facts import RowFacts
 from corpus.tokenizer import Tokenizer
+from trajectories.row_line import row_line
 from trajectories.sharegpt import EMPTY_ANSWER
 from trajectories.turn_text import escape_text
 from trajectories.validate import validate_line
 
+RowKey = Literal["conversations", "messages"]
 RowFate = Literal["untouched", "compressed", "too_large"]
 
-_ROLES: dict[str, dict[str, Role]] = {
+_ROLES: dict[RowKey, dict[str, Role]] = {
     "conversations": {"system": "system", "human": "human", "gpt": "gpt", "tool": "tool"},
     "messages": {"system": "system", "user": "human", "assistant": "gpt", "tool": "tool"},
 }
@@ -51,7 +54,7 @@ class RowResult(Struct, frozen=True):
 class _Side(Struct):
     """`conversations` or `messages` of a row. `problem`: why it cannot be compressed, "" if it can."""
 
-    key: str
+    key: RowKey
     items: list[Any]
     texts: list[str]
     turns: list[Weighed]
@@ -101,13 +104,13 @@ class RowCompressor:
                 said, min(self._limits.summary_tokens, cut.room - HEAD_TOKENS)
             )
             note, shortened = await asyncio.to_thread(self._note, summary.text, len(gone), cut.room)
-            place, items = _replaced(side, cut, note)
+            moved, items = _replaced(side, cut, note)
             tokens = self._tokens_after(side, cut, note)
             fields[side.key] = _raw(items)
             facts.append(
                 {
                     "of": side.key,
-                    "note": place,
+                    "note": moved.note,
                     "turns": len(gone),
                     "tokens_before": side.tokens,
                     "tokens_after": tokens,
@@ -117,15 +120,13 @@ class RowCompressor:
                     "cut_off": summary.cut_off or shortened,
                 }
             )
-            if side.key == "conversations":
-                flags = _rebased(row.value.get("flags"), gone[0].start, gone[-1].end, place, cut.gap)
-                if flags is not None:
-                    fields["flags"] = _raw(flags)
+            for name, value in moved_fields(row.value, moved).items():
+                fields[name] = _raw(value)
             usage += summary.usage
             if side is cuts[0][0] and side.tokens == before:
                 after, turns = tokens, len(gone)
         fields["compressed"] = _raw(facts)
-        line = msgspec.json.encode(fields)
+        line = row_line(fields)[:-1]
         return self._checked(row, RowResult("compressed", line, before, after, turns, usage))
 
     def _checked(self, row: Row, result: RowResult) -> RowResult:
@@ -149,7 +150,7 @@ class RowCompressor:
         keys = [key for key in _ROLES if isinstance(row.get(key), list)]
         return [self._weigh_side(key, row[key], row.get("tools")) for key in keys]
 
-    def _weigh_side(self, key: str, items: list[Any], tools: Any) -> _Side:
+    def _weigh_side(self, key: RowKey, items: list[Any], tools: Any) -> _Side:
         texts = [_text(item) for item in items]
         # A chat template writes out the tools, except where the system turn lists them already.
         listed = bool(texts) and "<tools>" in texts[0]
@@ -192,32 +193,17 @@ class RowCompressor:
         return kept + gap + self._limits.turn_tokens + self._tokenizer.count(note)
 
 
-def _replaced(side: _Side, cut: Cut, note: str) -> tuple[int, list[Any]]:
-    """The place of the note, and the row's list with it in place of the cut."""
+def _replaced(side: _Side, cut: Cut, note: str) -> tuple[Moved, list[Any]]:
+    """What moved, and the row's list with the note in place of the cut."""
     start, end = side.turns[cut.start].start, side.turns[cut.end - 1].end
-    new: list[Any] = []
+    gap = cut.gap and side.key == "conversations"
+    new: list[Any] = [{"from": "gpt", "value": EMPTY_ANSWER}] if gap else []
     if side.key == "messages":
-        new = [{"role": "user", "content": note}]
+        new.append({"role": "user", "content": note})
     else:
-        new = [{"from": "gpt", "value": EMPTY_ANSWER}] if cut.gap else []
         new.append({"from": "human", "value": note})
-    return start + len(new) - 1, [*side.items[:start], *new, *side.items[end:]]
-
-
-def _rebased(flags: Any, start: int, end: int, note: int, gap: bool) -> list[Any] | None:
-    """`flags` for the new places, those of turns that are gone left out. None where they are not ours."""
-    if flags is None:
-        flags = []
-    if not isinstance(flags, list) or not all(
-        isinstance(flag, dict) and isinstance(flag.get("turn"), int) for flag in flags
-    ):
-        return None
-    shift = note + 1 - end
-    kept = [flag for flag in flags if flag["turn"] < start]
-    new = [{"turn": note - 1, "flag": "inserted"}] if gap else []
-    new.append({"turn": note, "flag": "summary"})
-    moved = [{**flag, "turn": flag["turn"] + shift} for flag in flags if flag["turn"] >= end]
-    return [*kept, *new, *moved]
+    moved = Moved(side.key, start, end, start + len(new) - 1, gap)
+    return moved, [*side.items[:start], *new, *side.items[end:]]
 
 
 def _text(item: Any) -> str:

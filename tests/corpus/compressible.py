@@ -65,6 +65,14 @@ def long_row(seed: int, turns: int, *, words: int = 60, **fields: Any) -> dict[s
         "completed": True,
         "tools": json.dumps(TOOLS) if conversation[0]["from"] == "system" else "[]",
         "flags": flags,
+        "answers": json.dumps(
+            [
+                {"turn": place, "at": f"moment {place}"}
+                for place, turn in enumerate(conversation)
+                if turn["from"] == "gpt"
+            ]
+        ),
+        "compactions": json.dumps([{"answer": number, "before": 9, "after": 3} for number in (0, 2, 9)]),
         **fields,
     }
 

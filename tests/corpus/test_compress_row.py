@@ -112,8 +112,23 @@ def check_kept(row: dict[str, Any], new: dict[str, Any], keep_last: int) -> None
     own = [flag for flag in new["flags"] if flag["turn"] in (note - gap, note)]
     assert [flag for flag in new["flags"] if flag not in own] == expected
     assert own[-1] == {"turn": note, "flag": "summary"}
-    for key in set(row) - {"conversations", "flags"}:
+    check_answers(row, new, range(head, len(old_turns) - tail))
+    for key in set(row) - {"conversations", "flags", "answers", "compactions"}:
         assert new[key] == row[key]
+
+
+def check_answers(row: dict[str, Any], new: dict[str, Any], gone: range) -> None:
+    """The facts of each answer stand at its turn; a compaction is before the answer that it was before."""
+    old_answers, answers = json.loads(row["answers"]), json.loads(new["answers"])
+    assert [each["at"] for each in answers] == [
+        each["at"] for each in old_answers if each["turn"] not in gone
+    ]
+    for each in answers:
+        was = int(each["at"].split()[1])
+        assert new["conversations"][each["turn"]] == row["conversations"][was]
+    for old, now in zip(json.loads(row["compactions"]), json.loads(new["compactions"]), strict=True):
+        following = [each["at"] for each in old_answers[old["answer"] :] if each["turn"] not in gone]
+        assert [each["at"] for each in answers[now["answer"] :]] == following
 
 
 def test_only_as_much_of_the_middle_as_needed_gives_way(tokenizer: Tokenizer) -> None:
@@ -144,12 +159,12 @@ def test_the_same_summaries_make_the_same_row(tokenizer: Tokenizer) -> None:
 
 def test_a_summary_that_is_too_long_is_cut_and_the_row_says_so(tokenizer: Tokenizer) -> None:
     row = long_row(3, 60)
-    result = compress(row, tokenizer, 2000, FixedSummary("word " * 9000), summary_tokens=100)
+    result = compress(row, tokenizer, 3500, FixedSummary("word " * 9000), summary_tokens=100)
     (facts,) = json.loads(result.line)["compressed"]
     assert facts["cut_off"] is True
-    assert facts["tokens_after"] <= 2000
+    assert facts["tokens_after"] <= 3500
     assert (
-        json.loads(compress(row, tokenizer, 2000, summary_tokens=100).line)["compressed"][0]["cut_off"]
+        json.loads(compress(row, tokenizer, 3500, summary_tokens=100).line)["compressed"][0]["cut_off"]
         is False
     )
 

@@ -232,7 +232,8 @@ def test_parts_of_a_bar_are_as_wide_as_their_shares() -> None:
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(0, "0"), (7, "7"), (2.5, "2.5"), (950, "950"), (999.9, "1k"), (1000, "1k"), (1234, "1.2k"), (99_960, "100k"),
+    [(0, "0"), (7, "7"), (2.5, "2.5"), (950, "950"), (999.9, "1k"), (1000, "1k"), (1234, "1.2k"),
+     (99_960, "100k"),
      (1e6, "1M"), (5.62e7, "56M"), (3e9, "3G"), (999_999, "1M")],
 )  # fmt: skip
 def test_numbers_on_an_axis_are_short(number: float, shown: str) -> None:

@@ -1,0 +1,87 @@
+"""Where things are in a row, after some of its turns gave way to others: the fields that count turns.
+
+`flags`, `answers` and `compactions` are described in docs/data-formats.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+
+class Moved(Struct, frozen=True):
+    """Items `start` to `end` (exclusive) of the list `key` gave way to those up to and including `note`.
+
+    `gap`: the one before the note is an empty answer.
+    """
+
+    key: Literal["conversations", "messages"]
+    start: int
+    end: int
+    note: int
+    gap: bool
+
+    @property
+    def shift(self) -> int:
+        return self.note + 1 - self.end
+
+    def place(self, old: int) -> int | None:
+        """Where the item at `old` is now, None if it is gone."""
+        if self.start <= old < self.end:
+            return None
+        return old if old < self.start else old + self.shift
+
+
+def moved_fields(row: Mapping[str, Any], moved: Moved) -> dict[str, Any]:
+    """New values of the fields that change. What is not as hermes writes it is left as it is."""
+    fields: dict[str, Any] = {}
+    if moved.key == "conversations":
+        flags = _flags(row.get("flags", []), moved)
+        if flags is not None:
+            fields["flags"] = flags
+    answers = _json_list(row.get("answers"))
+    place = "turn" if moved.key == "conversations" else "message"
+    if answers is None or not all(isinstance(each.get(place), int) for each in answers):
+        return fields
+    kept = [{**each, place: now} for each in answers if (now := moved.place(each[place])) is not None]
+    fields["answers"] = _json_text(kept)
+    compactions = _json_list(row.get("compactions"))
+    if compactions is not None and all(isinstance(each.get("answer"), int) for each in compactions):
+        first = sum(each[place] < moved.start for each in answers)
+        gone = len(answers) - len(kept)
+        fields["compactions"] = _json_text(
+            [{**each, "answer": _answer(each["answer"], first, gone)} for each in compactions]
+        )
+    return fields
+
+
+def _flags(flags: Any, moved: Moved) -> list[Any] | None:
+    if not isinstance(flags, list) or not all(
+        isinstance(flag, dict) and isinstance(flag.get("turn"), int) for flag in flags
+    ):
+        return None
+    stay = [{**flag, "turn": now} for flag in flags if (now := moved.place(flag["turn"])) is not None]
+    new = [{"turn": moved.note - 1, "flag": "inserted"}] if moved.gap else []
+    new.append({"turn": moved.note, "flag": "summary"})
+    before = [flag for flag in stay if flag["turn"] < moved.start]
+    return [*before, *new, *stay[len(before) :]]
+
+
+def _answer(old: int, first: int, gone: int) -> int:
+    """The place among the answers when `gone` of them, from `first` on, are gone."""
+    return min(old, first) if old < first + gone else old - gone
+
+
+def _json_list(text: Any) -> list[dict[str, Any]] | None:
+    try:
+        value = msgspec.json.decode(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) and all(isinstance(each, dict) for each in value) else None
+
+
+def _json_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

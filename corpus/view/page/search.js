@@ -55,7 +55,8 @@ class Search {
 
   async text(row, place) {
     const line = await this.store.text(row);
-    const text = [row.title, row.id, row.model, spokenText(turnsOf(jsonOrNothing(line)))].join('\n').toLowerCase();
+    const said = spokenText(turnsOf(jsonOrNothing(line))) || line; // a row that is no conversation as it stands
+    const text = [row.title, row.id, row.model, said].join('\n').toLowerCase();
     if (this.kept + text.length <= ROOM) {
       this.kept += text.length;
       this.texts[place] = text;

@@ -63,3 +63,9 @@ def unpacked(page: Path, name: str) -> str:
 
 def index(page: Path) -> Any:
     return json.loads(unpacked(page, "index"))
+
+
+def page_of(folder: Path, *rows: dict[str, Any] | bytes) -> Path:
+    """The page of these rows."""
+    shown(save(folder / "rows.jsonl", rows), folder / "page.html")
+    return folder / "page.html"

@@ -24,10 +24,13 @@ from trajectories.prepared import prepare
 from trajectories.session_list import session_files
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.sharegpt import sharegpt_row
-from trajectories.targets import Target, UnknownTarget, find_target
+from trajectories.targets import TARGETS, Target, UnknownTarget, find_target
+
+_FORMATS = "\b\nFormats:\n" + "\n".join(f"  {each.name:14}{each.description}" for each in FORMATS.values())
+_FAMILIES = "Families: " + ", ".join(each.name for each in TARGETS) + "."
 
 
-@click.command()
+@click.command(epilog=f"{_FORMATS}\n\n{_FAMILIES}")
 @click.argument("names", nargs=-1, metavar="[SESSION]... [FILE]")
 @click.option("--output", "-o", metavar="OUT", help="Write to this file or folder.")
 @click.option("--all", "everything", is_flag=True, help="Every session, oldest first.")
@@ -62,7 +65,8 @@ def export(
 
     SESSION is an id, the beginning of one, a title, `latest`, a session file, or the folder of a run. Without
     one the session used last is written; with --filter, every one that it holds for. The last argument is the
-    FILE if it looks like one and is no session; without a FILE the rows go to standard output.
+    FILE if it looks like one and is no session; without a FILE the rows go to standard output. A name that
+    ends in .parquet is written as Parquet.
     """
     wanted = list(names)
     if output is None and wanted and is_output(wanted[-1]) and not is_source(wanted[-1]):

@@ -17,6 +17,9 @@ from trajectories.sharegpt import human_text
 
 HARNESS = "hermes-agent"
 
+_NOT_IN_HEADER = ("schema", "title", "answers", "compactions")
+"""`schema` is what tells our own session files from such a trace."""
+
 
 def rows(prepared: Prepared) -> list[dict[str, Any]]:
     """The lines of one file. The header also has the facts of a row, which the viewer ignores."""
@@ -25,7 +28,7 @@ def rows(prepared: Prepared) -> list[dict[str, Any]]:
         return []
     session = prepared.session
     facts = row_facts(prepared, exported_entries(prepared))
-    facts = {name: value for name, value in facts.items() if name not in ("title", "answers", "compactions")}
+    facts = {name: value for name, value in facts.items() if name not in _NOT_IN_HEADER}
     header = {
         "type": "session",
         "harness": HARNESS,

@@ -27,6 +27,7 @@ COMMANDS = {
         "commands.batch:batch", "Hold a conversation for each prompt of a file, as training rows."
     ),
     "config": Entry("commands.config:config", "Show and change the settings."),
+    "data": Entry("commands.data:data", "Look at files of training rows, and make better ones."),
     "export": Entry("commands.export:export", "Write sessions as training data."),
     "sessions": Entry("commands.sessions:sessions", "List, show, rename, delete and export saved sessions."),
     "tools": Entry("commands.tools:tools", "List the tools: what is on, what is not, and why."),

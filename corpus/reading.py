@@ -48,11 +48,16 @@ class Problem(Struct, frozen=True, gc=False):
 
 
 def read_rows(
-    path: str | Path, *, limit: int = LONGEST_LINE, advance: Callable[[int], None] | None = None
+    path: str | Path,
+    *,
+    limit: int = LONGEST_LINE,
+    advance: Callable[[int], None] | None = None,
+    sessions: bool = True,
 ) -> Iterator[Row | Problem]:
     """Every line of the file at `path` (`-` is standard input), as a row or as a problem.
 
-    `advance` is called from time to time with how many bytes of the file were read since the last call.
+    With `sessions` off, the records of a session file are given line by line as they stand there. `advance`
+    is called from time to time with how many bytes of the file were read since its last call.
 
     Raises:
         OSError: the file cannot be opened, or the disk fails.
@@ -61,7 +66,7 @@ def read_rows(
         stored: IO[bytes] = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
         lines, packed = _unpacked(stored, opened)
         told = 0
-        for item in _read_lines(lines, path, packed, limit):
+        for item in _read_lines(lines, path if sessions else None, packed, limit):
             yield item
             if advance is not None:
                 position = _position(stored, item, packed)
@@ -112,7 +117,10 @@ def _position(stored: IO[bytes], item: Row | Problem, packed: bool) -> int:
     return item.offset
 
 
-def _read_lines(lines: IO[bytes], path: str | Path, packed: bool, limit: int) -> Iterator[Row | Problem]:
+def _read_lines(
+    lines: IO[bytes], path: str | Path | None, packed: bool, limit: int
+) -> Iterator[Row | Problem]:
+    """`path` is where a session file may be read as a whole; without it its lines are given."""
     offset = number = 0
     while True:
         number += 1
@@ -132,7 +140,7 @@ def _read_lines(lines: IO[bytes], path: str | Path, packed: bool, limit: int) ->
             yield Problem(number, offset, "too_long", reason)
         else:
             item = _item(number, offset, line)
-            if number == 1 and isinstance(item, Row) and is_session_header(item.value):
+            if path and number == 1 and isinstance(item, Row) and is_session_header(item.value):
                 yield from _session_rows(path, packed)
                 return
             yield item

@@ -30,6 +30,9 @@ _ROLES: dict[str, Role] = {
 }  # fmt: skip
 
 
+_BETWEEN_RESULTS = "\n</tool_response>\n<tool_response>\n"
+
+
 class Call(Struct, frozen=True):
     """`arguments` is text, JSON in all but broken rows; `id` is "" where the format has none."""
 
@@ -154,13 +157,14 @@ def _tagged_turn(index: int, turn: Any) -> Turn | None:
         return None
     text = as_text(turn.get("value") if "value" in turn else turn.get("content"))
     if name in ("function_call", "tool_call"):
-        return Turn(role, index, calls=(_call(text),))
+        return _calling_turn(index, text)
     if role == "gpt":
         return _answer(index, text, "", ())
     if role == "tool":
         _, responses = blocks(text, "tool_response")
-        results = tuple(_response(each) for each in responses) or (Result(text, failed=is_failure(text)),)
-        return Turn(role, index, results=results)
+        # LLaMA-Factory's template writes the outer tags itself
+        results = [_response(each) for each in responses or text.split(_BETWEEN_RESULTS)]
+        return Turn(role, index, results=tuple(results))
     return Turn(role, index, text)
 
 
@@ -175,7 +179,7 @@ def _message_turn(index: int, message: Any) -> Turn | None:
     if role is None:
         return None
     if name == "tool_call":
-        return Turn(role, index, calls=(_call(as_text(content)),))
+        return _calling_turn(index, as_text(content))
     if role == "tool":
         named = str(message.get("name") or "")
         result = Result(as_text(content), named, str(message.get("tool_call_id") or ""), is_failure(content))
@@ -226,7 +230,7 @@ def _answer(index: int, text: str, reasoning: str, calls: tuple[Call, ...]) -> T
         reasoning = reasoning or "\n\n".join(each.strip() for each in thoughts if each.strip())
     if "<tool_call>" in text:
         text, written = blocks(text, "tool_call")
-        calls = calls or tuple(_call(each) for each in written)
+        calls = calls or tuple(call for each in written for call in _calls(each))
     return Turn("gpt", index, text.strip(), reasoning, calls)
 
 
@@ -243,11 +247,21 @@ def _tool_calls(listed: Any) -> tuple[Call, ...]:
     return tuple(found)
 
 
-def _call(text: str) -> Call:
+def _calling_turn(index: int, text: str) -> Turn:
+    """A turn of calls alone, as LLaMA-Factory has it: JSON of one or of several, or an answer with tags."""
+    if "<tool_call>" in text or "<think>" in text:
+        return _answer(index, text, "", ())
+    return Turn("gpt", index, calls=_calls(text))
+
+
+def _calls(text: str) -> tuple[Call, ...]:
     value = json_value(text)
-    if isinstance(value, dict) and isinstance(value.get("name"), str):
-        return Call(value["name"], as_text(value.get("arguments", value.get("parameters"))))
-    return Call("", text.strip())
+    listed = value if isinstance(value, list) else [value]
+    if not listed or not all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in listed):
+        return (Call("", text.strip()),)
+    return tuple(
+        Call(each["name"], as_text(each.get("arguments", each.get("parameters")))) for each in listed
+    )
 
 
 def _response(text: str) -> Result:

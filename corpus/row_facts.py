@@ -34,13 +34,22 @@ class RowFacts:
         self.row = row
 
     @cached_property
+    def said(self) -> Mapping[str, Any]:
+        """The row's own facts: its fields, and what some formats keep in `facts` (JSON text) or `extra`."""
+        row = self.row
+        inner = row.get("facts") if "facts" in row else row.get("extra")
+        if isinstance(inner, str):
+            inner = json_value(inner)
+        return {**inner, **row} if isinstance(inner, dict) else row
+
+    @cached_property
     def content(self) -> list[Turn]:
         return row_turns(self.row)
 
     @cached_property
     def tools(self) -> dict[str, ToolUse]:
         """Every tool that was called, from `tool_stats` where the row has it, else from its turns."""
-        stats = self.row.get("tool_stats")
+        stats = self.said.get("tool_stats")
         if isinstance(stats, str):
             stats = json_value(stats)
         if isinstance(
@@ -70,18 +79,18 @@ class RowFacts:
     @cached_property
     def turns(self) -> int:
         """How many times the person had the word."""
-        written = self.row.get("turns")
+        written = self.said.get("turns")
         return written if _is_count(written) else sum(turn.role == "human" for turn in self.content)
 
     @cached_property
     def outcome(self) -> str:
         """`outcome`, else `done`, `partial` or `failed` from `completed` and `partial`; "" unknown."""
-        written = self.row.get("outcome")
+        written = self.said.get("outcome")
         if isinstance(written, str):
             return written
-        if self.row.get("partial") is True:
+        if self.said.get("partial") is True:
             return "partial"
-        completed = self.row.get("completed")
+        completed = self.said.get("completed")
         return ("done" if completed else "failed") if isinstance(completed, bool) else ""
 
     @cached_property
@@ -89,7 +98,7 @@ class RowFacts:
         """`model`, else that of `metadata` or of an ATIF `agent`; "" unknown."""
         places = (("", "model"), ("metadata", "model"), ("agent", "model_name"))
         for outer, key in places:
-            holder = self.row.get(outer) if outer else self.row
+            holder = self.said.get(outer) if outer else self.said
             value = holder.get(key) if isinstance(holder, dict) else None
             if isinstance(value, str) and value:
                 return value
@@ -98,12 +107,12 @@ class RowFacts:
     @cached_property
     def flags(self) -> set[str]:
         """Names out of `flags`, and `truncated` where the row says so."""
-        listed = self.row.get("flags")
+        listed = self.said.get("flags")
         found = {
             str(each.get("flag")) if isinstance(each, dict) else str(each)
             for each in (listed if isinstance(listed, list) else [])
         }
-        return found | ({"truncated"} if self.row.get("truncated") is True else set())
+        return found | ({"truncated"} if self.said.get("truncated") is True else set())
 
     @cached_property
     def answers(self) -> list[Turn]:
@@ -151,10 +160,10 @@ class RowFacts:
     @cached_property
     def usage(self) -> dict[str, float]:
         """The numbers of `usage` (or of an ATIF `final_metrics`); {} where the row has none."""
-        written = self.row.get("usage")
+        written = self.said.get("usage")
         if isinstance(written, dict):
             return {key: value for key, value in written.items() if _is_number(value)}
-        metrics = self.row.get("final_metrics")
+        metrics = self.said.get("final_metrics")
         if not isinstance(metrics, dict):
             return {}
         names = {
@@ -173,8 +182,8 @@ class RowFacts:
     def id(self) -> str:
         """`id`, else `session_id`, `trajectory_id` or `prompt_index`; "" without."""
         for key in ("id", "session_id", "trajectory_id", "prompt_index"):
-            if self.row.get(key) not in (None, ""):
-                return as_text(self.row[key])
+            if self.said.get(key) not in (None, ""):
+                return as_text(self.said[key])
         return ""
 
 

@@ -107,7 +107,7 @@ def key_values(facts: RowFacts, key: str) -> list[Any] | None:
     if known is not None:
         value = known(facts)
         return value if isinstance(value, list) else [value]
-    return field_values(facts.row, key) or None
+    return field_values(facts.said, key) or None
 
 
 def _spread(value: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""How values are spread, in bounded memory: percentiles that are at most 1 % off, however many values there are.
+"""How values are spread, in bounded memory: percentiles at most 1 % off, however many values there are.
 
 Values up to 100 are counted one by one; beyond, each bucket is 2 % wide (the idea of DDSketch,
 https://arxiv.org/abs/1908.10693). The same values in any order give the same spread.

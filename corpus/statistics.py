@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from corpus.reading import Problem, Row
-from corpus.row_content import row_kind
 from corpus.row_facts import CHARACTERS_A_TOKEN, RowFacts
+from corpus.row_layout import layout_of
 from corpus.spread import Spread, SpreadCounter
 
 ESTIMATE = f"estimated, {CHARACTERS_A_TOKEN} characters a token"
@@ -113,9 +113,10 @@ class StatisticsCounter:
     """
 
     def __init__(self, count: Callable[[str], int] | None = None, tokens_by: str = ESTIMATE) -> None:
+        self._files: dict[str, FileCount] = {}
+        self._file = FileCount("")
         self._count = count
         self._tokens_by = tokens_by
-        self._files: list[FileCount] = []
         self._spreads = {
             name: SpreadCounter() for name in ("tokens", "characters", "turns", "messages", "calls")
         }
@@ -129,10 +130,10 @@ class StatisticsCounter:
 
     def begin(self, path: str) -> None:
         """What is added from here on comes from the file at `path`."""
-        self._files.append(FileCount(path))
+        self._file = self._files.setdefault(path, FileCount(path))
 
     def add(self, item: Row | Problem) -> None:
-        file = self._files[-1]
+        file = self._file
         if isinstance(item, Row):
             file.rows += 1
             file.bytes += len(item.raw)
@@ -148,8 +149,8 @@ class StatisticsCounter:
         spreads: dict[str, Any] = {name: each.spread() for name, each in self._spreads.items()}
         tools = [ToolCount(name, *counts) for name, counts in self._tools.items()]
         return Statistics(
-            files=self._files,
-            rows=sum(file.rows for file in self._files),
+            files=list(self._files.values()),
+            rows=sum(file.rows for file in self._files.values()),
             formats=self._formats.named(),
             tokens_by=self._tokens_by,
             parts=self._parts,
@@ -167,7 +168,7 @@ class StatisticsCounter:
         )
 
     def _add_row(self, facts: RowFacts) -> None:
-        self._formats.add(row_kind(facts.row))
+        self._formats.add(layout_of(facts.row))
         self._outcomes.add(facts.outcome or "(not said)")
         self._models.add(facts.model or "(not said)")
         for flag in facts.flags:

@@ -1,0 +1,73 @@
+"""`hermes data redact`: take secrets out of files."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextlib import ExitStack
+
+import click
+import msgspec
+
+from commands.data_files import counted, files_argument, input_files, output_rows, place, tell
+from configuration.home import read_secrets
+from safety.redact import SHORTEST, Redactor
+from safety.terminal_text import neutralize
+
+KEY_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
+"""An environment variable with one of these in its name holds a secret."""
+
+
+@click.command()
+@files_argument
+@click.option(
+    "-o", "--output", metavar="OUT", type=click.Path(), help="Write the rows without their secrets here."
+)
+def redact(files: tuple[str, ...], output: str | None) -> None:
+    """Find secrets in FILE..., and with -o write the rows without them.
+
+    Secrets are keys and tokens of known shapes, private keys, passwords in URLs, and your own: those in .env
+    of the hermes home and in environment variables whose names speak of keys. Each becomes [redacted:KIND].
+    Prints where there are how many of which kind, never the value. Sessions stay sessions. Exit code 1 if
+    there are any and no OUT was given.
+    """
+    redactor = Redactor(known_secrets())
+    totals: dict[str, Counter[str]] = {name: Counter() for name in files}
+    rows = touched = 0
+    with input_files(files) as inputs, ExitStack() as opened:
+        write = opened.enter_context(output_rows(output, inputs)) if output is not None else None
+        for name, row in inputs.rows("redacting", sessions=False):
+            rows += 1
+            value, found = redactor.redact_json(row.value)
+            if found:
+                touched += 1
+                totals[name] += found
+                line = neutralize(f"{place(name, row.number)}: {_kinds(found)}")
+                click.echo(line, err=output == "-")
+            if write is not None:
+                write(msgspec.json.encode(value) if found else row.raw)
+    for name, found in totals.items():
+        if found:
+            tell(f"{name}: {_kinds(found)}")
+    done = "" if output is not None or not touched else "; nothing was written, give -o OUT for that"
+    tell(f"{touched:,} of {counted(rows, 'row')} with secrets{done}")
+    if touched and output is None:
+        raise SystemExit(1)
+
+
+def known_secrets() -> list[str]:
+    """The person's own: of `.env`, and of the environment by the names of variables."""
+    secrets = set(read_secrets().values())
+    for name, value in os.environ.items():
+        if any(word in name.upper() for word in KEY_WORDS) and not _is_place(value):
+            secrets.add(value)
+    return sorted(value for value in secrets if len(value) >= SHORTEST)
+
+
+def _is_place(value: str) -> bool:
+    """A path to a key, or a switch, is none."""
+    return value.startswith(("/", "~", "./")) or value.lower() in ("disabled", "required", "optional")
+
+
+def _kinds(found: Counter[str]) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in sorted(found.items()))

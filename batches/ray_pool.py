@@ -55,6 +55,7 @@ class RayPool:
         self._changed = asyncio.Event()
         self._problem: EngineError | None = None
         self._false_starts = 0
+        self._has_lost = False
         self._told_of_waiting = False
         self._kind = ray.remote(_actor_class())
 
@@ -71,8 +72,6 @@ class RayPool:
             EngineError: there will be none.
         """
         while (worker := self._freest()) is None:
-            if self._problem is not None:
-                raise self._problem
             self._changed.clear()
             await self._changed.wait()
         worker.at_work += 1
@@ -162,8 +161,9 @@ class RayPool:
         self._ask()
 
     def _give_up(self, said: str) -> None:
-        """A worker, and all if there is no other."""
-        if any(worker.node for worker in self._workers):
+        """The whole run, if it has just begun or has no other worker: what is wrong from the first wants
+        mending, not half a cluster."""
+        if self._has_lost and any(worker.node for worker in self._workers):
             self._tell(f"{said}. The run goes on without that worker.")
         else:
             self._problem = EngineError(said)
@@ -174,6 +174,7 @@ class RayPool:
         if worker not in self._workers:
             return
         self._drop(worker)
+        self._has_lost = True
         self._tell(
             f"A Ray worker on {worker.node} was lost ({_cause(error)}). "
             f"Its {worker.at_work} prompts go to others, and a new worker is asked for."
@@ -185,7 +186,9 @@ class RayPool:
         self._ray.kill(worker.actor)
 
     def _freest(self) -> Worker | None:
-        """All have the same share, also those on their way, unless they are late."""
+        """All have the same share, also those on their way, unless they are late. Raises the problem."""
+        if self._problem is not None:
+            raise self._problem
         ready = [worker for worker in self._workers if worker.node]
         if not ready:
             return None

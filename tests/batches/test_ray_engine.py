@@ -23,10 +23,12 @@ from typing import Any
 
 import pytest
 
+from configuration.version import VERSION
+
 ROOT = Path(__file__).parent.parent.parent
 HEAD, SECOND = "10.99.7.1", "10.99.7.2"
 KEY = "sk-ray-test-0123456789"
-RAY = Path(sys.executable).parent / "ray"
+HERMES, RAY = (Path(sys.executable).parent / name for name in ("hermes", "ray"))
 CORES = 2
 """Of each node, as Ray is told."""
 
@@ -34,6 +36,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(300),
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: see .ci/ray"),
+    pytest.mark.skipif(not HERMES.exists(), reason="hermes is not installed beside Ray: see .ci/ray"),
     pytest.mark.skipif(shutil.which("ip") is None, reason="there is no `ip` to make network namespaces"),
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces for two Ray nodes want root"),
 ]
@@ -67,17 +70,16 @@ class TwoNodes:
         self._ray(0, "--head", "--port", "6379", "--include-dashboard", "false", *temporary)
         self.start_second()
 
-    def start_second(self) -> None:
-        self._ray(1, "--address", f"{HEAD}:6379")
+    def start_second(self, **environ: str) -> None:
+        self._ray(1, "--address", f"{HEAD}:6379", **environ)
 
-    def _ray(self, node: int, *arguments: str) -> None:
+    def _ray(self, node: int, *arguments: str, **more: str) -> None:
         address = (HEAD, SECOND)[node]
         argv = [
             str(RAY), "start", *arguments, "--node-ip-address", address, "--num-cpus", str(CORES),
             "--object-store-memory", "100000000", "--disable-usage-stats",
         ]  # fmt: skip
-        # Workers may write bytecode nowhere but find the checkout by its path.
-        environ = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_DISABLE_IMPORT_WARNING": "1"}
+        environ = {**os.environ, **more}
         log = self.folder / f"start-{node}.log"
         with open(log, "ab") as output:
             done = subprocess.run(
@@ -170,7 +172,7 @@ class Bench:
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         argv = [
-            sys.executable, str(ROOT / "cli.py"), "batch", "prompts.jsonl", "--run", "r", "--engine", "ray",
+            str(HERMES), "batch", "prompts.jsonl", "--run", "r", "--engine", "ray",
             "--ray-address", f"{HEAD}:6379", "--model", "scripted", "--base-url", self.url, *options,
         ]  # fmt: skip
         with open(self.output, "wb") as output:
@@ -340,3 +342,26 @@ def _until_gone(cluster: TwoNodes, seconds: float = 30) -> None:
     while left := cluster.workers():
         assert time.monotonic() < end, f"workers are left: {left}"
         time.sleep(0.1)
+
+
+def test_a_node_with_another_hermes_is_named_before_it_gets_work(
+    bench: Bench, cluster: TwoNodes, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "foreign" / "configuration"
+    foreign.mkdir(parents=True)
+    (foreign / "__init__.py").touch()
+    (foreign / "version.py").write_text('VERSION = "0.0.7"\n')
+    cluster.kill_second()
+    cluster.start_second(PYTHONPATH=str(foreign.parent))
+    bench.prompts(4)
+    try:
+        with bench.server(turns(1, 1.0)):
+            run = bench.start("--workers", "4", *TERMINAL)
+            said = bench.ended(run)
+    finally:
+        cluster.kill_second()
+        cluster.start_second()
+    assert run.returncode == 1
+    assert f"The node {SECOND} has hermes-agent 0.0.7; here it is {VERSION}" in said
+    assert f"pip install hermes-agent=={VERSION}" in said
+    assert "Traceback" not in said

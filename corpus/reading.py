@@ -66,7 +66,12 @@ def read_rows(
         stored: IO[bytes] = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
         lines, packed = _unpacked(stored, opened)
         told = 0
-        for item in _read_lines(lines, path if sessions else None, packed, limit):
+        items = _read_lines(lines, path if sessions else None, packed, limit)
+        if sessions:
+            from corpus.session_trace import joined_traces
+
+            items = joined_traces(items, limit)
+        for item in items:
             yield item
             if advance is not None:
                 position = _position(stored, item, packed)

@@ -14,8 +14,8 @@ CONVERSATION = "conversation"
 def row_digest(facts: RowFacts, by: str) -> bytes | None:
     """16 bytes, the same for rows that are the same by `by`; None where a row lacks that field.
 
-    `conversation` is all that was said, thought, called and returned, whatever the format, without ids and
-    times. `prompt` is the person's first words. Any other `by` is a key as in an expression.
+    `conversation` is all that was said, thought, called and returned, without ids and times. `prompt` is the
+    person's first words. Any other `by` is a key as in an expression.
     """
     if by == CONVERSATION:
         said = [

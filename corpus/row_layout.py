@@ -28,6 +28,8 @@ def layout_of(row: Mapping[str, Any]) -> str:
         roles = {turn.get("from") for turn in conversations if isinstance(turn, dict)}
         return "llamafactory" if "function_call" in roles or "system" in row else "sharegpt"
     if isinstance(messages, list):
+        if "harness" in row:
+            return "hf"
         if any("train" in message for message in messages if isinstance(message, dict)):
             return "axolotl"
         if any(isinstance(_arguments(call), dict) for call in _calls(messages)):
@@ -85,6 +87,13 @@ def _axolotl(row: Row) -> list[str]:
         if isinstance(message, dict) and not isinstance(message.get("train"), bool)
     ]
     return _messages(row) + untold
+
+
+def _hf(row: Row) -> list[str]:
+    """The lines of a session trace, joined; its header has few facts that must be there."""
+    problems = [] if isinstance(row.get("harness"), str) else ["harness is not a string"]
+    named = {"completed": False, "timestamp": row.get("started"), "model": "", "tools": [], **row}
+    return problems + validate_row(named, "openai")
 
 
 def _llamafactory(row: Row) -> list[str]:
@@ -246,6 +255,7 @@ LAYOUTS: dict[str, Callable[[Row], list[str]]] = {
     "nemo": _messages,
     "llamafactory": _llamafactory,
     "atif": _atif,
+    "hf": _hf,
     "prompt": _prompt,
 }
 

@@ -63,13 +63,15 @@ TARGETS = (
         ("devstral", "magistral", "ministral"),
         ids="nine",
         alternating=True,
-        tokens=r"\[/?(?:INST|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT|TOOL_CONTENT|ARGS|CALL_ID|THINK)\]"
-        r"|</?s>",
+        tokens=r"\[/?(?:INST|TOOL_[A-Z]+|AVAILABLE_TOOLS|SYSTEM_PROMPT|MODEL_SETTINGS|ARGS|CALL_ID|THINK"
+        r"|IMG(?:_[A-Z]+)?|(?:BEGIN_)?AUDIO|PREFIX|MIDDLE|SUFFIX)\]|</?s>",
     ),
     Target("gpt_oss", ("harmony", "openai"), one_call=True, reasoning_key="thinking", lone_reasoning=True),
     Target("kimi_k2", ("kimi",), ids="numbered"),
     Target(
-        "deepseek", ("deepseek_v3", "deepseek_v31", "deepseek_v32"), tokens=rf"</?｜[^<>]{{1,80}}>|{_TAGS}"
+        "deepseek",
+        ("deepseek_v3", "deepseek_v31", "deepseek_v32"),
+        tokens=rf"</?｜[^<>]{{1,80}}>|</?(?:tool_result|function_results|result)>|{_TAGS}",
     ),
     Target(
         "glm",
@@ -80,10 +82,15 @@ TARGETS = (
         "gemma",
         ("gemma3", "gemma4"),
         alternating=True,
-        tokens=rf"{_PIPED}|</?(?:start|end)_of_turn>|<[be]os>|<\|[a-z_]{{1,30}}>|<[a-z_]{{1,30}}\|>",
+        tokens=rf"{_PIPED}|{_TAGS}|</?(?:start|end)_[a-z_]{{1,30}}>|<(?:[be]os|escape)>"
+        r"|<\|[a-z_]{1,30}>|<[a-z_]{1,30}\|>",
     ),
     Target("granite", ("granite4",), tokens=rf"{_PIPED}|{_TAGS}"),
-    Target("minimax_m2", ("minimax",), tokens=rf"\]~!?b[\[\]]|\[e~\[|</?minimax:tool_call>|{_TAGS}"),
+    Target(
+        "minimax_m2",
+        ("minimax",),
+        tokens=rf"\]~!?b[\[\]]|\[e~\[|</?(?:minimax:tool_call|mm:think|invoke|parameter|response)\b[^<>]{{0,200}}>|{_TAGS}",
+    ),
     Target("seed_oss", (), tokens=rf"</?seed:[a-z_]{{1,30}}>|{_XML_CALL}"),
     Target("nemotron", ("nemotron_3",), tokens=rf"{_PIPED}|<SPECIAL_\d{{1,3}}>|{_TAGS}|{_XML_CALL}"),
     Target("phi4", ("phi4_mini", "phi"), tokens=rf"{_PIPED}|</?\|tool(?:_call|_response)?\|>"),

@@ -221,22 +221,16 @@ def _openai(row: dict[str, Any]) -> list[str]:
         elif waiting:
             problems.append(f"message {index}: {len(waiting)} calls before it have no results")
             waiting = []
-        around = [_role(messages, index - 1), _role(messages, index + 1)]
-        problems += _message(index, message, placeholder=around == ["tool", "user"])
+        problems += _message(index, message)
         if role == "assistant":
             waiting = [_call_id(call) for call in _calls(message)]
-    if waiting and _role(messages, len(messages) - 1) == "tool":
+    last = messages[-1]
+    if waiting and isinstance(last, dict) and last.get("role") == "tool":
         problems.append(f"the last {len(waiting)} calls have no results")
     return problems
 
 
-def _role(messages: list[Any], index: int) -> Any:
-    message = messages[index] if 0 <= index < len(messages) else None
-    return message.get("role") if isinstance(message, dict) else None
-
-
-def _message(index: int, message: dict[str, Any], *, placeholder: bool) -> Iterator[str]:
-    """`placeholder`: an empty answer may stand here, between results and what the person said next."""
+def _message(index: int, message: dict[str, Any]) -> Iterator[str]:
     role, content = message.get("role"), message.get("content")
     if role not in ("system", "user", "assistant", "tool"):
         yield f"message {index} has the role {str(role)[:40]!r}"
@@ -246,7 +240,7 @@ def _message(index: int, message: dict[str, Any], *, placeholder: bool) -> Itera
         yield f"message {index}: content is not text"
     if role != "assistant":
         return
-    if not content and not _calls(message) and not placeholder:
+    if not content and not _calls(message):
         yield f"message {index}: an assistant message without text and calls"
     for call in _calls(message):
         function = call.get("function") if isinstance(call, dict) else None

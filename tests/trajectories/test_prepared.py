@@ -109,7 +109,11 @@ def test_kimi_gets_ids_with_the_name_and_the_number_of_the_call(talk: Any) -> No
         ("deepseek", "<｜tool▁calls▁begin｜>", "&lt;｜tool▁calls▁begin｜>"),
         ("glm", "[gMASK]", "&#91;gMASK]"),
         ("gemma", "<end_of_turn>", "&lt;end_of_turn>"),
+        ("gemma", "<end_function_call>", "&lt;end_function_call>"),
         ("minimax_m2", "[e~[", "&#91;e~["),
+        ("minimax_m2", '<invoke name="x">', '&lt;invoke name="x">'),
+        ("mistral", "[IMG]", "&#91;IMG]"),
+        ("deepseek", "</｜DSML｜invoke>", "&lt;/｜DSML｜invoke>"),
         ("kimi_k2", "<|tool_calls_section_begin|>", "&lt;|tool_calls_section_begin|>"),
     ],
 )

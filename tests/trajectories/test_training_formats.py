@@ -86,7 +86,7 @@ def test_messages_of_the_person_in_a_row_are_one(name: str, talk: Any) -> None:
     assert said == ["one\n\ntwo\n[image_url]"]
 
 
-def test_a_person_after_results_follows_an_empty_answer_only_where_the_template_wants_turns(
+def test_a_person_after_results_follows_a_blank_answer_only_where_the_template_wants_turns(
     talk: Any,
 ) -> None:
     talk.person("one").call("c1").result("c1", "", "interrupted").person("no, this").answer("ok").end()
@@ -94,7 +94,7 @@ def test_a_person_after_results_follows_an_empty_answer_only_where_the_template_
     assert roles("axolotl", row("axolotl", talk, "qwen")) == usual
     made = row("axolotl", talk, "mistral")
     assert roles("axolotl", made) == [*usual[:4], "assistant", *usual[4:]]
-    assert made["messages"][4] == {"role": "assistant", "content": "", "train": False}
+    assert made["messages"][4] == {"role": "assistant", "content": " ", "train": False}
     assert [answer["message"] for answer in json.loads(made["facts"])["answers"]] == [2, 6]
     assert roles("llamafactory", row("llamafactory", talk)) == [
         "human",

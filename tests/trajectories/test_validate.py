@@ -176,16 +176,6 @@ def test_arguments_may_be_the_object_itself_and_a_row_may_end_on_a_call(row: dic
     assert "are no object" in problems({**row, "messages": messages})
 
 
-def test_an_empty_answer_may_only_stand_between_results_and_what_the_person_said_next(
-    row: dict[str, Any],
-) -> None:
-    empty = {"role": "assistant", "content": ""}
-    said = {"role": "user", "content": "wait"}
-    messages = row["messages"]
-    assert validate_row({**row, "messages": [*messages[:5], empty, said, messages[5]]}) == []
-    assert "without text and calls" in problems({**row, "messages": [*messages[:2], empty]})
-
-
 def test_rows_of_the_first_version_are_good(row: dict[str, Any]) -> None:
     later = ("cwd", "sandbox", "git", "answers", "compactions", "target", "redactions")
     assert validate_row({key: value for key, value in row.items() if key not in later}) == []

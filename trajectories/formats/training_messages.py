@@ -17,6 +17,9 @@ from trajectories.turn_text import strict_json
 UNTRAINED = frozenset({"flawed", "interrupted", "cut_off"})
 """Flags of answers nobody should learn to give: calls that could not be run, and halves."""
 
+SILENCE = " "
+"""What stands for an answer that was not given; some templates refuse one without any text."""
+
 TRAINING_COLUMNS: dict[str, Any] = {
     "tools": "text",
     "id": "text",
@@ -71,7 +74,7 @@ def training_messages(prepared: Prepared, exported: Exported) -> TrainingMessage
     """Messages that end on an answer; None where the model gave none. `arguments` are JSON text.
 
     Where the person spoke right after results and the target's template wants them to alternate with the
-    model, an empty answer stands between, not to be learned.
+    model, an answer of a blank stands between, not to be learned.
     """
     entries = trained_entries(exported)
     if not entries:
@@ -83,7 +86,7 @@ def training_messages(prepared: Prepared, exported: Exported) -> TrainingMessage
     for each in entries:
         if isinstance(each.entry, UserMessage):
             if alternating and made.messages and made.messages[-1]["role"] == "tool":
-                made.add({"role": "assistant", "content": ""})
+                made.add({"role": "assistant", "content": SILENCE})
             made.add({"role": "user", "content": each.entry.text})
             continue
         made.answers.append(len(made.messages))

@@ -25,7 +25,7 @@ STOPPING = b"hermes: ending with the requests that are under way; Ctrl-C again e
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--output", metavar="OUT", required=True, help="Where the rows go.")
 @click.option(
     "--budget", metavar="N", required=True, type=click.IntRange(min=1), help="Tokens a row may have."
@@ -78,9 +78,11 @@ def compress(files: tuple[str, ...], output: str, **given: Any) -> None:
 
     if output == "-" or output.endswith(".gz"):
         raise click.UsageError("OUT grows row by row: it must be a plain file, not compressed and no pipe")
+    if given["resume"] and "-" in files:
+        raise click.UsageError("--resume reads its files once more, which standard input cannot give")
     limits = Limits(given["budget"], given["summary_tokens"], given["keep_last"], given["turn_tokens"])
     try:
-        sizes = [(str(Path(file).absolute()), Path(file).stat().st_size) for file in files]
+        sizes = [_size(file) for file in files]
         refuse_inputs(output, files)
         tokenizer = load_tokenizer(given["tokenizer"], download=given["download"])
         model, summariser = _summariser(given)
@@ -88,10 +90,21 @@ def compress(files: tuple[str, ...], output: str, **given: Any) -> None:
         code = asyncio.run(_run(files, journal, tokenizer, summariser, limits, model, given["concurrency"]))
     except (TokenizerError, OutputError) as error:
         raise click.ClickException(str(error)) from None
-    except OSError as error:
-        raise click.ClickException(f"cannot read {error.filename}: {error.strerror}") from None
     if code:
         raise SystemExit(code)
+
+
+def _size(file: str) -> tuple[str, int]:
+    """The file's whole path and its bytes; raises click.UsageError."""
+    if file == "-":
+        return file, 0
+    try:
+        size = Path(file).stat().st_size
+    except OSError as error:
+        raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
+    if Path(file).is_dir() or not os.access(file, os.R_OK):
+        raise click.UsageError(f"cannot read {file}: it is a folder, or not yours to read")
+    return str(Path(file).absolute()), size
 
 
 async def _run(
@@ -142,7 +155,7 @@ async def _run(
 
 def _report(totals: Totals, journal: Journal) -> list[str]:
     outputs = journal.outputs
-    cost = "" if totals.usage.cost is None else f", ${totals.usage.cost:,.4f}"
+    cost = "" if not totals.usage.cost else f", ${totals.usage.cost:,.4f}"
     lines = [
         f"{totals.rows:,} rows: {totals.untouched:,} as they were, {totals.compressed:,} compressed, "
         f"{totals.too_large:,} too large, {totals.failed:,} failed, {totals.unreadable:,} unreadable",

@@ -20,7 +20,7 @@ from trajectories.columns import MissingLibrary
 from trajectories.formats.llamafactory import SideFileError
 from trajectories.formats.registry import FORMATS, Format
 from trajectories.openai_messages import openai_row
-from trajectories.prepared import prepare
+from trajectories.preparing import prepare
 from trajectories.session_list import session_files
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.sharegpt import sharegpt_row

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 import msgspec
 
-from commands.export import export
 from commands.session_problems import SessionFailure, counted, tell_problems
 from commands.session_transcript import transcript
 from configuration.home import logs_dir
@@ -21,7 +20,21 @@ from trajectories.session_load import Session, SessionError, load_session
 from trajectories.session_record import TitleRecord
 
 
-@click.group()
+class _Sessions(click.Group):
+    """`export` is a command of its own, which is imported when it is called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "export"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "export":
+            return super().get_command(ctx, cmd_name)
+        from commands.export import export
+
+        return export
+
+
+@click.group(cls=_Sessions)
 def sessions() -> None:
     """List, read, name, delete and export saved conversations.
 
@@ -115,9 +128,6 @@ def delete(session: tuple[str, ...], yes: bool) -> None:
         except SessionError as error:
             raise SessionFailure(error) from None
         click.echo(f"deleted {path.stem}")
-
-
-sessions.add_command(export)
 
 
 def _folder() -> Path:

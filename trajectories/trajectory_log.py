@@ -8,13 +8,15 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from safety.redact import Redactor
-from trajectories.prepared import prepare
 from trajectories.row_line import row_line
 from trajectories.session_file import make_private_folder
 from trajectories.session_load import Session
 from trajectories.sharegpt import sharegpt_row
+
+if TYPE_CHECKING:
+    from safety.redact import Redactor
 
 
 def append_trajectory(session: Session, logs_dir: Path, redactor: Redactor | None = None) -> str:
@@ -22,6 +24,9 @@ def append_trajectory(session: Session, logs_dir: Path, redactor: Redactor | Non
 
     Secrets are taken out of it; give a `redactor` that knows the person's own.
     """
+    from safety.redact import Redactor
+    from trajectories.preparing import prepare
+
     row = sharegpt_row(prepare(session, redactor=redactor or Redactor()))
     if row is None:
         return ""

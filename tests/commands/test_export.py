@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -58,7 +59,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def test_export_and_sessions_export_are_one_command() -> None:
-    assert sessions.commands["export"] is export
+    assert sessions.get_command(click.Context(sessions), "export") is export
     done = subprocess.run(
         [sys.executable, "-c", "import cli, sys; sys.exit(cli.main())", "export", "--help"],
         cwd=ROOT,

@@ -10,7 +10,8 @@ import pytest
 from conversation.message import AnswerTokens, AssistantMessage, ToolCall, ToolResult, Usage
 from safety.redact import Redactor
 from trajectories.formats import atif
-from trajectories.prepared import Prepared, prepare
+from trajectories.prepared import Prepared
+from trajectories.preparing import prepare
 from trajectories.session_file import SessionWriter, fork
 from trajectories.session_load import load_session
 from trajectories.session_record import CompactionRecord, GitRecord, Header, RollbackRecord

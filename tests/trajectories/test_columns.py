@@ -16,7 +16,7 @@ from conversation.message import AnswerTokens, Usage
 from safety.redact import Redactor
 from trajectories.columns import MissingLibrary, conform, write_parquet
 from trajectories.formats.registry import FORMATS
-from trajectories.prepared import prepare
+from trajectories.preparing import prepare
 from trajectories.session_record import ChangeRecord, CompactionRecord, TitleRecord
 from trajectories.targets import TARGETS
 

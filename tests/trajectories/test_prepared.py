@@ -11,7 +11,8 @@ from conversation.message import AnswerTokens, Usage
 from conversation.round import Round
 from safety.redact import Redactor
 from trajectories.openai_messages import openai_messages, openai_row
-from trajectories.prepared import Prepared, prepare
+from trajectories.prepared import Prepared
+from trajectories.preparing import prepare
 from trajectories.session_record import ChangeRecord, TitleRecord
 from trajectories.sharegpt import sharegpt_row
 from trajectories.targets import TARGETS, UnknownTarget, find_target

@@ -12,7 +12,8 @@ import yaml
 from conversation.message import AnswerTokens, AssistantMessage, UserMessage
 from trajectories.formats import axolotl, llamafactory, nemo, trl
 from trajectories.formats.registry import FORMATS
-from trajectories.prepared import Prepared, prepare
+from trajectories.prepared import Prepared
+from trajectories.preparing import prepare
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import load_session
 from trajectories.session_record import CompactionRecord, Header

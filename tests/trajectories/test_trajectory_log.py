@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from safety.redact import Redactor
 from trajectories.trajectory_log import append_trajectory
 
 ROOT = Path(__file__).parents[2]
@@ -66,3 +67,14 @@ def test_processes_that_close_at_once_do_not_mix_their_rows(talk: Any, tmp_path:
     processes = [subprocess.Popen(arguments, cwd=ROOT) for _ in range(4)]
     assert [process.wait(timeout=30) for process in processes] == [0] * 4
     assert len(rows(tmp_path / "logs")) == 80
+
+
+def test_no_secret_reaches_the_log(talk: Any, tmp_path: Path) -> None:
+    secret = "sk-proj-" + "a1B2c3D4e5F6" * 4
+    talk.person(f"it is {secret}").answer("and open-sesame-77").end()
+    assert append_trajectory(talk.load(), tmp_path, Redactor(["open-sesame-77"])) == ""
+    assert append_trajectory(talk.load(), tmp_path) == ""
+    first, second = map(json.loads, (tmp_path / "trajectories.jsonl").read_text().splitlines())
+    assert secret not in json.dumps([first, second])
+    assert [each["kind"] for each in first["redactions"]] == ["api-key", "known-secret"]
+    assert [each["kind"] for each in second["redactions"]] == ["api-key"]

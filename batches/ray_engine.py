@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -51,6 +51,8 @@ class RayEngine:
         """See `batches.engine.Engine`."""
         ray, ours = await asyncio.to_thread(_connect, self._address)
         done: asyncio.Queue[TaskResult | Exception | None] = asyncio.Queue(plan.concurrency)
+        for warning in _warnings(ray, plan, self._environ):
+            tell(warning)
         pool = RayPool(ray, plan, _assignment(plan, self._environ), tell)
         feeding = asyncio.create_task(_feed(pool, plan, tasks, done))
         try:
@@ -140,6 +142,21 @@ def _knock(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+
+
+def _warnings(ray: Any, plan: RunPlan, environ: Mapping[str, str]) -> Iterator[str]:
+    from configuration.home import read_secrets
+    from models.providers import resolve_endpoint
+
+    endpoint = resolve_endpoint(plan.settings, read_secrets(environ))
+    nodes = sum(bool(node["Alive"]) for node in ray.nodes())
+    if endpoint.is_loopback and nodes > 1:
+        yield (
+            f"The model's address is {endpoint.host}: each of the {nodes} Ray nodes will ask itself there. "
+            "If one server is meant, give its address in the network (--base-url)."
+        )
+    if plan.keep_folders:
+        yield "The tasks work on the Ray nodes, and their folders go with the workers: none are kept."
 
 
 def _assignment(plan: RunPlan, environ: Mapping[str, str]) -> bytes:

@@ -79,7 +79,7 @@ class TwoNodes:
             str(RAY), "start", *arguments, "--node-ip-address", address, "--num-cpus", str(CORES),
             "--object-store-memory", "100000000", "--disable-usage-stats",
         ]  # fmt: skip
-        environ = {**os.environ, **more}
+        environ = {**os.environ, "TMPDIR": str(self.folder), **more}
         log = self.folder / f"start-{node}.log"
         with open(log, "ab") as output:
             done = subprocess.run(
@@ -102,6 +102,10 @@ class TwoNodes:
         for node, name in enumerate(self.names):
             self._kill(node)
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+    def folders(self) -> list[Path]:
+        """Of workers, on both nodes."""
+        return list(self.folder.glob("hermes-*/batch-ray-*"))
 
     def workers(self) -> list[int]:
         """The process ids of Ray's workers that have our actor, on both nodes."""
@@ -270,6 +274,7 @@ def test_after_the_driver_is_killed_the_run_goes_on_where_it_was(bench: Bench, c
         bench.wait_for_rows(9)
         run.kill()
         run.wait()
+        assert cluster.folders() != []
         recorded = indexes(bench.rows())
         before = bench.requests_by_prompt()
         _until_gone(cluster)
@@ -281,6 +286,7 @@ def test_after_the_driver_is_killed_the_run_goes_on_where_it_was(bench: Bench, c
     for index in recorded:
         assert after[f"Do item {index}."] == before[f"Do item {index}."] == 1
     assert max(after.values()) <= 2
+    assert cluster.folders() == []
 
 
 def test_a_prompt_that_kills_its_workers_fails_with_the_reason(bench: Bench) -> None:
@@ -324,6 +330,7 @@ def test_ctrl_c_lets_what_runs_come_to_its_end(bench: Bench, cluster: TwoNodes) 
     assert 8 <= len(rows) < 40
     assert {f"Do item {index}." for index in indexes(rows)} == set(begun)
     _until_gone(cluster)
+    assert cluster.folders() == []
 
 
 def test_without_a_cluster_the_error_says_what_to_do(bench: Bench) -> None:

@@ -77,24 +77,25 @@ class _Crew:
 
         Where there is nothing to do, none is started.
         """
-        first = await self._next()
-        lost = [first] if first is not None else []
-        fruitless = 0
-        while lost:
-            worker = _Worker(seats, lost, self._next, self.results.put_nowait)
+        lost: list[PromptTask] = []
+        stillborn = 0
+        while first := lost or await self._some():
+            worker = _Worker(seats, first, self._next, self.results.put_nowait)
             await worker.hold(self._start)
             if worker.finished:
                 return
-            fruitless = 0 if worker.fruitful else fruitless + 1
-            if fruitless >= MOST_LOSSES:
+            stillborn = 0 if worker.ready else stillborn + 1
+            if stillborn >= MOST_LOSSES:
                 raise EngineError(
-                    f"the worker processes end before they finish anything ({worker.end}); "
-                    "what they said stands above"
+                    f"no worker process can be started ({worker.end}); what it said stands above"
                 )
-            self._tell(
-                f"a worker process was lost ({worker.end}); another one takes over what it had in hand"
-            )
-            lost = [*(task for task in worker.in_hand.values() if self._may_go_on(task)), *worker.first]
+            if worker.ready:
+                self._tell(
+                    f"a worker process was lost ({worker.end}); another takes over what it had in hand"
+                )
+            lost = [*worker.in_hand.values(), *worker.first]
+            if worker.ready:
+                lost = [task for task in lost if task.index not in worker.in_hand or self._may_go_on(task)]
 
     def _may_go_on(self, task: PromptTask) -> bool:
         """False, and the task has failed, where it was in hand each time that a worker was lost."""
@@ -105,13 +106,20 @@ class _Crew:
         self.results.put_nowait(TaskResult(task.index, "failed", reason, kind="worker"))
         return False
 
+    async def _some(self) -> list[PromptTask]:
+        task = await self._next()
+        return [] if task is None else [task]
+
     async def _next(self) -> PromptTask | None:
         async with self._taking:
             return await anext(self._tasks, None)
 
 
 class _Worker:
-    """One process. `in_hand` are its tasks without a result; `first` those it is to begin with."""
+    """One process. `in_hand` are its tasks without a result; `first` those it is to begin with.
+
+    `ready`: it came as far as to take tasks.
+    """
 
     def __init__(
         self,
@@ -122,7 +130,7 @@ class _Worker:
     ) -> None:
         self.in_hand: dict[int, PromptTask] = {}
         self.first = first
-        self.fruitful = False
+        self.ready = False
         self.end = ""
         self._free = asyncio.Semaphore(seats)
         self._take = take
@@ -141,11 +149,11 @@ class _Worker:
         assert process.stdout is not None
         feeding = asyncio.create_task(self._feed(process.stdin, start))
         try:
+            self.ready = await read_frame(process.stdout) is not None
             while (data := await read_frame(process.stdout)) is not None:
                 result = msgspec.json.decode(data, type=TaskResult)
                 if self.in_hand.pop(result.index, None) is None:
                     continue
-                self.fruitful = True
                 self._give(result)
                 self._free.release()
                 if self.finished:

@@ -17,7 +17,7 @@ from batches.distributions import Distribution, find_distribution, fixed_distrib
 from batches.plan import PromptsFile, RunPlan, scrubbed
 from batches.prompts import Prompt
 from configuration.version import VERSION
-from models.providers import Endpoint, resolve_endpoint
+from models.providers import OFFLINE, Endpoint, resolve_endpoint
 from settings import LoadedSettings, Settings, read_secrets
 from trajectories.session_record import utc_now
 
@@ -26,6 +26,8 @@ SEATS_A_WORKER = 16
 """Conversations at once that are worth a process of their own, while cores are idle."""
 PATIENCE = {"attempts": 10, "total": 900.0}
 """Of `retry`, where nothing else is set: nobody waits at a prompt, and a rate limit passes."""
+
+_SERVERS = ("model.base_url", "model.provider")
 
 
 class PlanError(ValueError):
@@ -130,8 +132,8 @@ def unattended(loaded: LoadedSettings) -> Settings:
     }
     settings = assembly.override(settings, "retry", **patience)
     settings = assembly.override(settings, "sessions", save=True, trajectories=False)
-    if settings.model.name == "offline" and not (settings.model.base_url or settings.model.provider):
-        settings = assembly.override(settings, "model", provider="offline")
+    if settings.model.name == OFFLINE.name and "flag" not in map(loaded.origin, _SERVERS):
+        settings = assembly.override(settings, "model", provider=OFFLINE.name, base_url="")
     mode = "auto-edit" if is_unstated(loaded) else None
     return assembly.override(settings, "gate", mode=mode)
 

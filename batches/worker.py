@@ -7,6 +7,7 @@ processes and folders go with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -23,6 +24,8 @@ from batches.workplace import Workplace
 
 LEAVE_WITHIN = 10.0
 """Seconds for tidying up after the end of stdin; a thread that hangs must not keep the process alive."""
+READY = "ready"
+"""The first thing a worker says; results follow."""
 _LARGE = 1024 * 1024
 
 
@@ -40,6 +43,7 @@ def main() -> None:
 
 
 async def _work(results: int) -> None:
+    parent = os.getppid()
     reader, writer = await _streams(results)
     start = await read_frame(reader)
     if start is None:
@@ -47,6 +51,7 @@ async def _work(results: int) -> None:
     told = msgspec.json.decode(start, type=WorkerStart)
     place = Workplace.open(told.plan, Path(told.scratch))
     running: set[asyncio.Task[None]] = set()
+    writer.write(frame(READY))
 
     async def work_on(task: PromptTask) -> None:
         writer.write(frame(await run_task(task, told.plan, place)))
@@ -61,6 +66,9 @@ async def _work(results: int) -> None:
         work.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     await place.aclose()
+    if os.getppid() != parent:  # it was killed: nobody else will
+        with contextlib.suppress(OSError):  # another worker still has folders there
+            place.scratch.rmdir()
 
 
 async def _streams(results: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

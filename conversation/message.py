@@ -85,7 +85,7 @@ class UserMessage(Struct, frozen=True, tag="user", tag_field="type", omit_defaul
     def text(self) -> str:
         if isinstance(self.content, str):
             return self.content
-        return "\n".join(str(part["text"]) for part in self.content if part.get("type") == "text")
+        return "\n".join(str(part.get("text", "")) for part in self.content if part.get("type") == "text")
 
 
 class AssistantMessage(Struct, frozen=True, tag="assistant", tag_field="type", omit_defaults=True):

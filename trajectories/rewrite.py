@@ -16,7 +16,7 @@ from safety.redact import Redactor
 from trajectories.session_load import Session
 from trajectories.session_record import CompactionRecord, Record
 from trajectories.targets import Target
-from trajectories.turn_text import is_json, strict_json
+from trajectories.turn_text import arguments_value, is_json
 
 
 class Rewrite(Protocol):
@@ -158,7 +158,7 @@ def _answer(answer: AssistantMessage, how: Rewrite) -> AssistantMessage:
 
 def _call(call: ToolCall, how: Rewrite) -> ToolCall:
     """Arguments are rendered from their values by templates, so it is there that they are changed."""
-    value = strict_json(call.arguments)
+    value = arguments_value(call.arguments)
     new = how.value(value)
     if new is value:
         return call

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from conversation.message import AssistantMessage, ToolResult
@@ -16,6 +17,7 @@ from conversation.message import AssistantMessage, ToolResult
 MARKUP = re.compile(r"<(?=/?(?:think|tool_call|tool_response|tools)\b|\|[\w.]+\|>)", re.IGNORECASE)
 """A `<` that would begin our own markup, or a model's special token such as `<|im_end|>`."""
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _THINK = re.compile(r"<think>\n(?:(.*?)\n)?</think>\n(.*)", re.DOTALL)
 _CALL = re.compile(r"<tool_call>\n(.*?)\n</tool_call>", re.DOTALL)
 _RESPONSE = re.compile(r"<tool_response>\n(.*?)\n</tool_response>", re.DOTALL)
@@ -101,6 +103,29 @@ def strict_json(text: str) -> Any:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def arguments_value(text: str) -> Any:
+    """The arguments of a call as the object they are.
+
+    What a file of JSON cannot hold is changed: a lone surrogate becomes U+FFFD, a number too large for a
+    float its text.
+    """
+    value = json.loads(text, parse_float=_number)
+    return _without_surrogates(value) if _SURROGATE.search(text) else value
+
+
+def _number(text: str) -> float | str:
+    number = float(text)
+    return number if isfinite(number) else text
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(each) for key, each in value.items()}
+    return [_without_surrogates(each) for each in value] if isinstance(value, list) else value
 
 
 def is_json(text: str) -> bool:

@@ -17,7 +17,7 @@ from trajectories.formats.all_entries import FullEntry, all_entries
 from trajectories.prepared import Prepared
 from trajectories.row_facts import row_facts
 from trajectories.session_record import CompactionRecord
-from trajectories.turn_text import strict_json
+from trajectories.turn_text import arguments_value
 
 VERSION = "ATIF-v1.7"
 
@@ -130,7 +130,7 @@ def _agent_step(round_: Round, prepared: Prepared) -> Step:
             {
                 "tool_call_id": call.id,
                 "function_name": call.name,
-                "arguments": strict_json(call.arguments),
+                "arguments": arguments_value(call.arguments),
             }
             for call in answer.tool_calls
         ]

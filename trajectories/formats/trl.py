@@ -6,7 +6,7 @@ from typing import Any
 
 from trajectories.formats.training_messages import TRAINING_COLUMNS, training_parts
 from trajectories.prepared import Prepared
-from trajectories.turn_text import strict_json
+from trajectories.turn_text import arguments_value
 
 COLUMNS: dict[str, Any] = {
     "messages": [
@@ -33,5 +33,5 @@ def rows(prepared: Prepared) -> list[dict[str, Any]]:
     made, facts = parts
     for message in made.messages:
         for call in message.get("tool_calls", []):
-            call["function"]["arguments"] = strict_json(call["function"]["arguments"])
+            call["function"]["arguments"] = arguments_value(call["function"]["arguments"])
     return [{"messages": made.messages, **facts}]

@@ -1,11 +1,12 @@
 """The files of a compression. All lie beside OUT and are readable by their owner alone:
 
-OUT                 the rows that fit, in the order of the input; one write each
-OUT.failed.jsonl    the rows that are not in OUT: place, reason, the row itself
-OUT.journal         how far the run has come, and the summaries that were paid for
-OUT.metrics.json    the totals
-*.next              files to come while failed rows are tried again; `OUT.swap` exists while they take
-                    their places, so that all do or none
+OUT                   the rows that fit, in the order of the input; one write each
+OUT.failed.jsonl      the rows that are not in OUT: place, reason, the row itself
+OUT.compressed.jsonl  what was done to each row that was compressed
+OUT.journal           how far the run has come, and the summaries that were paid for
+OUT.metrics.json      the totals
+*.next                files to come while failed rows are tried again; `OUT.swap` exists while they take
+                      their places, so that all do or none
 """
 
 from __future__ import annotations
@@ -25,19 +26,20 @@ class Outputs:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.failed = _beside(out, "failed.jsonl")
+        self.compressed = _beside(out, "compressed.jsonl")
         self.journal = _beside(out, "journal")
         self.metrics = _beside(out, "metrics.json")
         self._swap = _beside(out, "swap")
 
     @property
     def kept(self) -> list[Path]:
-        return [self.out, self.failed, self.journal]
+        return [self.out, self.failed, self.compressed, self.journal]
 
     def next(self, path: Path) -> Path:
         return _beside(path, "next")
 
     def swap(self) -> None:
-        """The next files take the place of OUT, failed and journal: all of them, whenever we are killed."""
+        """The next files take the places of the present ones: all of them, whenever we are killed."""
         self._swap.touch(0o600)
         self.finish_swap()
 
@@ -96,6 +98,11 @@ class AppendFile:
         os.ftruncate(self._fd, end)
         self.size = end
         return lines
+
+    def cut(self, size: int) -> None:
+        """Only the first `size` bytes stay."""
+        os.ftruncate(self._fd, size)
+        self.size = min(self.size, size)
 
     def close(self) -> None:
         os.close(self._fd)

@@ -8,6 +8,7 @@ rows dealt with.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from conversation.message import Usage
 from corpus.compress_files import AppendFile, Outputs
+from corpus.compress_row import CutFacts
 from corpus.compress_summary import Summary
 from corpus.writing import OutputError, replaced
 from trajectories.row_facts import usage_dict
@@ -67,13 +69,26 @@ class FailedRow(Struct, frozen=True):
     row: msgspec.Raw = NO_ROW
 
 
+class CompressedRow(Struct, frozen=True):
+    """What was done to a row; `place`, `file` and `line` as in FailedRow, `id` the row's own."""
+
+    place: int
+    file: str
+    line: int
+    id: str
+    cuts: tuple[CutFacts, ...]
+
+
 class _Header(Struct, frozen=True, tag="header", tag_field="type"):
     terms: Terms
     schema: int = 1
 
 
 class _Progress(Struct, frozen=True, tag="progress", tag_field="type"):
+    """`compressed` is how many bytes OUT.compressed.jsonl has."""
+
     totals: Totals
+    compressed: int
 
 
 class _Remembered(Struct, frozen=True, tag="summary", tag_field="type"):
@@ -113,13 +128,15 @@ class Journal:
         else:
             self._journal.write(msgspec.json.encode(_Header(terms)))
 
-    def keep(self, line: bytes) -> None:
+    def keep(self, line: bytes, facts: CompressedRow | None = None) -> None:
         """The next row, for OUT. `totals` count it already. Raises OutputError, as all that write do."""
-        self._journal.write(msgspec.json.encode(_Progress(self.totals)))
+        if facts is not None:
+            self._compressed.write(msgspec.json.encode(facts))
+        self._note_progress()
         self._out.write(line)
 
     def put_aside(self, failed: FailedRow) -> None:
-        self._journal.write(msgspec.json.encode(_Progress(self.totals)))
+        self._note_progress()
         self._failed.write(msgspec.json.encode(failed))
 
     def remember(self, key: str, summary: Summary) -> None:
@@ -150,7 +167,7 @@ class Journal:
 
     def finish(self) -> None:
         """What the run no longer needs is thrown away: the summaries are in their rows."""
-        self._next_journal()
+        self._next_journal(self._compressed.size)
         os.replace(self.outputs.next(self.outputs.journal), self.outputs.journal)
 
     def retry(self) -> Retry:
@@ -163,26 +180,30 @@ class Journal:
         self._summaries.clear()
 
     def close(self) -> None:
-        for file in (self._out, self._failed, self._journal):
+        for file in (self._out, self._failed, self._compressed, self._journal):
             file.close()
 
     def _open(self) -> None:
         self._journal = AppendFile(self.outputs.journal, alone=True)
         self._out = AppendFile(self.outputs.out)
         self._failed = AppendFile(self.outputs.failed)
+        self._compressed = AppendFile(self.outputs.compressed)
 
-    def _next_journal(self) -> None:
+    def _note_progress(self) -> None:
+        self._journal.write(msgspec.json.encode(_Progress(self.totals, self._compressed.size)))
+
+    def _next_journal(self, compressed: int) -> None:
         path = self.outputs.next(self.outputs.journal)
         path.unlink(missing_ok=True)
         file = AppendFile(path)
         file.write(msgspec.json.encode(_Header(self.terms)))
-        file.write(msgspec.json.encode(_Progress(self.totals)))
+        file.write(msgspec.json.encode(_Progress(self.totals, compressed)))
         file.close()
 
     def _go_on(self) -> None:
         done = self._out.end_at_a_line() + self._failed.end_at_a_line()
         self._journal.end_at_a_line()
-        offset = 0
+        offset = compressed = 0
         with open(self.outputs.journal, "rb") as lines:
             for line in lines:
                 record = msgspec.json.decode(line, type=_Record)
@@ -191,10 +212,11 @@ class Journal:
                 elif isinstance(record, _Remembered):
                     self._summaries[record.key] = (offset, len(line))
                 elif record.totals.rows <= done:
-                    self.totals = record.totals
+                    self.totals, compressed = record.totals, record.compressed
                 offset += len(line)
         if self.totals.rows != done:
             raise OutputError(f"{self.outputs.journal} and {self.outputs.out} do not belong together")
+        self._compressed.cut(compressed)
 
     def _compare(self, terms: Terms) -> None:
         for name in Terms.__struct_fields__:
@@ -217,11 +239,16 @@ class Retry:
             outputs.next(path).unlink(missing_ok=True)
         self._out = AppendFile(outputs.next(outputs.out))
         self._failed = AppendFile(outputs.next(outputs.failed))
+        if outputs.compressed.exists():
+            shutil.copy(outputs.compressed, outputs.next(outputs.compressed))
+        self._compressed = AppendFile(outputs.next(outputs.compressed))
         self._old = open(outputs.out, "rb")  # noqa: SIM115 -- read on from row to row, closed in `close`
         self._place = 0
 
-    def keep(self, place: int, line: bytes) -> None:
+    def keep(self, place: int, line: bytes, facts: CompressedRow | None) -> None:
         self._copy(place)
+        if facts is not None:
+            self._compressed.write(msgspec.json.encode(facts))
         self._out.write(line)
 
     def put_aside(self, failed: FailedRow) -> None:
@@ -232,13 +259,14 @@ class Retry:
         """All was tried: the new files take the place of the old ones."""
         for line in self._old:
             self._out.write(line[:-1])
+        size = self._compressed.size
         self.close()
-        self._journal._next_journal()
+        self._journal._next_journal(size)
         self._journal.outputs.swap()
         self._journal.taken_over()
 
     def close(self) -> None:
-        for file in (self._out, self._failed, self._old):
+        for file in (self._out, self._failed, self._compressed, self._old):
             file.close()
 
     def _copy(self, place: int) -> None:

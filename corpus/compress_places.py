@@ -39,7 +39,7 @@ def moved_fields(row: Mapping[str, Any], moved: Moved) -> dict[str, Any]:
     """New values of the fields that change. What is not as hermes writes it is left as it is."""
     fields: dict[str, Any] = {}
     if moved.key == "conversations":
-        flags = _flags(row.get("flags", []), moved)
+        flags = _flags(row.get("flags"), moved)
         if flags is not None:
             fields["flags"] = flags
     answers = _json_list(row.get("answers"))

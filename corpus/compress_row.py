@@ -1,7 +1,8 @@
 """One row brought under a token budget: what is kept stays as it was, and the rest gives way to a note.
 
 The note is a human turn (a user message). Where a tool's result stands before it, an empty answer is put in
-between, because `conversations` must not go from tool to human. Both are named in the row's `flags`.
+between, because `conversations` must not go from tool to human. Both are named in the row's `flags`, where it
+has them: no row gets a key that it did not have, because readers of tables want the same keys in each.
 """
 
 from __future__ import annotations
@@ -36,17 +37,34 @@ _ROLES: dict[RowKey, dict[str, Role]] = {
 _ENDING = " […]"
 
 
+class CutFacts(Struct, frozen=True):
+    """What was done to `of`: `turns` turns gave way to the note that is its item `note`.
+
+    `cut_off`: the summary was longer than its place, or than the model might write.
+    """
+
+    of: RowKey
+    note: int
+    turns: int
+    tokens_before: int
+    tokens_after: int
+    budget: int
+    tokenizer: str
+    model: str
+    cut_off: bool
+
+
 class RowResult(Struct, frozen=True):
     """`line` is the row to write, without its end; `reason` says why it is too large.
 
-    Tokens are those of `conversations`, of `messages` where the row has no other. `turns` were summarised.
+    Tokens are those of `conversations`, of `messages` where the row has no other.
     """
 
     fate: RowFate
     line: bytes
     before: int
     after: int
-    turns: int = 0
+    cuts: tuple[CutFacts, ...] = ()
     usage: Usage = Usage()
     reason: str = ""
 
@@ -90,13 +108,12 @@ class RowCompressor:
                 if isinstance(cut, str):
                     return RowResult("too_large", row.raw, before, before, reason=f"{side.key}: {cut}")
                 cuts.append((side, cut))
-        return await self._cut(row, before, cuts)
+        return await self._cut(row, sides[0], cuts)
 
-    async def _cut(self, row: Row, before: int, cuts: Sequence[tuple[_Side, Cut]]) -> RowResult:
+    async def _cut(self, row: Row, first: _Side, cuts: Sequence[tuple[_Side, Cut]]) -> RowResult:
+        before = first.tokens
         fields = msgspec.json.decode(row.raw, type=dict[str, msgspec.Raw])
-        facts = row.value.get("compressed")
-        facts = list(facts) if isinstance(facts, list) else []
-        usage, after, turns = Usage(), before, 0
+        usage, facts = Usage(), []
         for side, cut in cuts:
             gone = side.turns[cut.start : cut.end]
             said = [Said(turn.role, "\n".join(side.texts[turn.start : turn.end])) for turn in gone]
@@ -108,26 +125,24 @@ class RowCompressor:
             tokens = self._tokens_after(side, cut, note)
             fields[side.key] = _raw(items)
             facts.append(
-                {
-                    "of": side.key,
-                    "note": moved.note,
-                    "turns": len(gone),
-                    "tokens_before": side.tokens,
-                    "tokens_after": tokens,
-                    "budget": self._limits.budget,
-                    "tokenizer": self._tokenizer.name,
-                    "model": summary.model,
-                    "cut_off": summary.cut_off or shortened,
-                }
+                CutFacts(
+                    side.key,
+                    moved.note,
+                    len(gone),
+                    side.tokens,
+                    tokens,
+                    self._limits.budget,
+                    self._tokenizer.name,
+                    summary.model,
+                    summary.cut_off or shortened,
+                )
             )
             for name, value in moved_fields(row.value, moved).items():
                 fields[name] = _raw(value)
             usage += summary.usage
-            if side is cuts[0][0] and side.tokens == before:
-                after, turns = tokens, len(gone)
-        fields["compressed"] = _raw(facts)
         line = row_line(fields)[:-1]
-        return self._checked(row, RowResult("compressed", line, before, after, turns, usage))
+        after = next((each.tokens_after for each in facts if each.of == first.key), before)
+        return self._checked(row, RowResult("compressed", line, before, after, tuple(facts), usage))
 
     def _checked(self, row: Row, result: RowResult) -> RowResult:
         """A row that was valid must be so still."""

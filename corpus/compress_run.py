@@ -6,18 +6,19 @@ import asyncio
 import hashlib
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from corpus.compress_journal import FailedRow, Journal, Totals
+from corpus.compress_journal import CompressedRow, FailedRow, Journal, Totals
 from corpus.compress_plan import Limits
 from corpus.compress_row import RowCompressor, RowResult
 from corpus.compress_summary import Said, Summariser, SummariserUnusable, Summary, SummaryFailed
 from corpus.reading import Problem, Row, read_rows
+from corpus.row_facts import RowFacts
 from corpus.tokenizer import Tokenizer
 
 HELD_BYTES = 256 * 1024 * 1024
@@ -153,7 +154,8 @@ class CompressRun:
         else:
             _count(totals, result)
             if result.fate != "too_large":
-                self._journal.keep(result.line)
+                facts = _facts(result, item.place, item.file, item.found.number, item.found.value)
+                self._journal.keep(result.line, facts)
                 return
             raw = msgspec.Raw(item.found.raw)
             aside = FailedRow(item.place, item.file, item.found.number, "too_large", result.reason, raw)
@@ -172,7 +174,9 @@ class CompressRun:
                         totals.failed -= 1
                         _count(totals, result)
                     if isinstance(result, RowResult) and result.fate != "too_large":
-                        retry.keep(failed.place, result.line)
+                        value = msgspec.json.decode(failed.row)
+                        facts = _facts(result, failed.place, failed.file, failed.line, value)
+                        retry.keep(failed.place, result.line, facts)
                     else:
                         retry.put_aside(_still(failed, result))
         except BaseException:
@@ -221,6 +225,7 @@ class CompressRun:
         finally:
             for _, task in waiting:
                 task.cancel()
+            await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
 
 
 def _count(totals: Totals, result: RowResult) -> None:
@@ -230,9 +235,15 @@ def _count(totals: Totals, result: RowResult) -> None:
         return
     totals.compressed += result.fate == "compressed"
     totals.untouched += result.fate == "untouched"
-    totals.turns_summarised += result.turns
+    totals.turns_summarised += result.cuts[0].turns if result.cuts else 0
     totals.tokens_before += result.before
     totals.tokens_after += result.after
+
+
+def _facts(
+    result: RowResult, place: int, file: str, line: int, row: Mapping[str, Any]
+) -> CompressedRow | None:
+    return CompressedRow(place, file, line, RowFacts(row).id, result.cuts) if result.cuts else None
 
 
 def _still(failed: FailedRow, result: RowResult | str | None) -> FailedRow:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from conversation.event import Answer
@@ -99,8 +100,16 @@ class ModelSummariser:
                 if not text:
                     raise SummaryFailed("the model gave no summary")
                 model = answer.model or self.name
-                return Summary(text, model, answer.usage or Usage(), answer.finish_reason == "length")
+                usage = self._priced(answer.usage or Usage())
+                return Summary(text, model, usage, answer.finish_reason == "length")
         raise SummaryFailed("the model gave no answer")
+
+    def _priced(self, usage: Usage) -> Usage:
+        prices = self._model.prices
+        if usage.cost is not None or prices is None:
+            return usage
+        cost = (usage.prompt_tokens * prices[0] + usage.completion_tokens * prices[1]) / 1_000_000
+        return msgspec.structs.replace(usage, cost=cost)
 
     def _failure(self, error: ModelError) -> Exception:
         told = f"{error}. {error.hint}" if error.hint else str(error)

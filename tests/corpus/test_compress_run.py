@@ -67,6 +67,11 @@ class Compress:
         path = self.out.with_name("out.jsonl.failed.jsonl")
         return [json.loads(line) for line in path.read_bytes().splitlines()]
 
+    def compressed(self) -> list[dict[str, Any]]:
+        """What OUT.compressed.jsonl says, in the order of the rows."""
+        lines = self.out.with_name("out.jsonl.compressed.jsonl").read_bytes().splitlines()
+        return sorted((json.loads(line) for line in lines), key=lambda each: int(each["place"]))
+
     def metrics(self) -> dict[str, Any]:
         metrics: dict[str, Any] = json.loads(self.out.with_name("out.jsonl.metrics.json").read_bytes())
         return metrics
@@ -100,10 +105,26 @@ def test_rows_that_fit_pass_byte_for_byte_and_the_others_get_a_summary_in_their_
         "finished": True, "rows": 12, "untouched": 4, "compressed": 8, "too_large": 0, "failed": 0,
     }  # fmt: skip
     assert metrics["usage"]["prompt_tokens"] == 80
+    check_facts(run, rows)
     assert metrics["tokens_after"] < metrics["tokens_before"]
     assert run.failed() == []
     assert "8 compressed" in done.stdout
     assert {os.stat(path).st_mode & 0o777 for path in folder.glob("out*")} == {0o600}
+
+
+def check_facts(run: Compress, rows: list[dict[str, Any]]) -> None:
+    """Each compressed row has one line that is true of it."""
+    told = run.compressed()
+    assert [each["place"] for each in told] == [place for place in range(len(rows)) if place % 3]
+    written = {row["id"]: row for row in run.rows()}
+    for each in told:
+        (cut,) = each["cuts"]
+        turns, note = written[each["id"]]["conversations"], cut["note"]
+        assert each["id"] == rows[each["place"]]["id"]
+        assert each["line"] == each["place"] + 1
+        assert turns[note]["value"].startswith(f"[Summary of {cut['turns']} turns")
+        assert cut["tokens_after"] <= cut["budget"] < cut["tokens_before"]
+    assert sum(each["cuts"][0]["turns"] for each in told) == run.metrics()["turns_summarised"]
 
 
 def test_the_model_is_told_that_the_material_is_no_instruction(folder: Path) -> None:
@@ -173,6 +194,7 @@ def test_a_summary_that_failed_leaves_the_row_aside_and_a_resume_tries_it_again_
     assert second.failed() == []
     metrics = second.metrics()
     assert (metrics["rows"], metrics["failed"], metrics["compressed"], metrics["untouched"]) == (9, 0, 6, 3)
+    check_facts(second, rows)
     again = second.run("--resume")
     assert again.returncode == 0
     assert second.ids() == [row["id"] for row in rows]
@@ -209,6 +231,7 @@ def test_after_kill_9_a_resume_pays_for_nothing_twice_and_the_result_is_the_same
     assert run.out.read_bytes() == expected
     metrics = run.metrics()
     assert (metrics["rows"], metrics["compressed"], metrics["untouched"]) == (60, 40, 20)
+    check_facts(run, rows)
 
 
 @pytest.mark.long
@@ -230,6 +253,7 @@ def test_killed_while_failed_rows_are_tried_again_nothing_is_lost(folder: Path) 
         assert len(server.requests) <= 22
     assert run.ids() == [row["id"] for row in rows]
     assert not list(folder.glob("*.next"))
+    check_facts(run, rows)
 
 
 @pytest.mark.long

@@ -21,7 +21,7 @@ TAGS: tuple[str, ...] = (
     *("<|plamo:begin_tool_request", "[TOOL_CALLS]", "<|START_ACTION|>", "<|action_start|>"),
     *("<|function_call|>", "function call<|role", "<longcat_tool_call>", "<seed:tool_call>", "<atem:"),
     *("<dots_function_call>", "]<]minimax[>[", "<minimax:tool_call>", "<start_function_call>"),
-    *("<ifm|tool_call", "<|open|>tools<|sep|>"),
+    *("<ifm|tool_call", "<|open|>tools<|sep|>", "functools["),
 )
 _LONGEST = max(map(len, TAGS))
 # Characters from a tag on that tell the family.

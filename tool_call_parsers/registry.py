@@ -74,7 +74,7 @@ JSON_ROWS: tuple[Row, ...] = (
         r"<\|function_call\|>|function call<\|role",
     ),
     Row("longcat", "hermes:Longcat", (), r"longcat", r"<longcat_tool_call>"),
-    Row("phi4_mini_json", "phi4_mini_json:Phi4MiniJson", ("phi4",), r"phi-?4", r"functools\["),
+    Row("phi4_mini_json", "phi4_mini_json:Phi4MiniJson", ("phi4",), r"phi-?4", r"functools\[\s*\{"),
     Row("hunyuan_a13b", "jamba:HunyuanA13b", (), r"hunyuan", ""),
     Row("jamba", "jamba:Jamba", (), r"jamba", r"<tool_calls>\s*\["),
     Row(
@@ -129,7 +129,7 @@ XML_ROWS: tuple[Row, ...] = (
     Row("deepseek_v41", "dsml:DeepseekV41", (), r"deepseek-?v4[.-]?1", r"<｜DSML｜ (calls|invoke)"),
     Row("deepseek_v4", "dsml:DeepseekV4", (), r"deepseek-?v4", r"<｜DSML｜tool_?calls>"),
     Row("deepseek_v32", "dsml:DeepseekV32", (), r"deepseek-?v3[.-]?2", r"<｜DSML｜(function_calls|invoke)"),
-    Row("step3", "step3:Step3", (), r"step-?3", r"<steptml:invoke"),
+    Row("step3", "step3:Step3", (), r"step-?3", r"<｜tool_calls_begin｜>|<steptml:invoke"),
     Row("kimi_k3", "kimi_k3:KimiK3", (), r"kimi-?k3", r"<\|open\|>tools<\|sep\|>"),
 )
 PYTHON_ROWS: tuple[Row, ...] = (

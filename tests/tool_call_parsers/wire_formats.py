@@ -202,7 +202,7 @@ def kimi_k3(calls: list[Call], dump: Dump) -> str:
 def minicpm5(calls: list[Call], dump: Dump) -> str:
     def value(given: Any) -> str:
         text = bare(given, dump)
-        return f"<![CDATA[{text}]]>" if isinstance(given, str) and set(text) & set("<>&\n ") else text
+        return f"<![CDATA[{text}]]>" if set(text) & set("<>&\n ") else text
 
     return "\n".join(
         f'<function name="{name}">'
@@ -311,6 +311,59 @@ FORMATS: dict[str, Render] = {
     **dict.fromkeys(("pythonic", "llama4_pythonic"), python("[", "]")),
 }
 """By family, and by alias where a family is written in more than one way."""
+
+
+ENDS_THE_TURN = frozenset({"granite", "granite_20b_fc", "longcat"})
+"""What follows the calls is not shown."""
+SPREAD = elements(
+    ("\n<function=%s>\n\n", "\n</function>\n"),
+    ("  <parameter=%s>\n", "\n</parameter>\n\n"),
+    ("<tool_call>\n", "\n</tool_call>\n"),
+)
+TIGHT_CODER = elements(
+    ("<function=%s>", "</function>"), ("<parameter=%s>", "</parameter>"), ("<tool_call>", "</tool_call>")
+)
+OTHER_LAYOUTS: list[tuple[str, Render]] = [
+    *((family, GLM) for family in ("glm45", "poolside_v1")),
+    *((family, GLM_LINES) for family in ("glm47", "ling3")),
+    *((family, layout) for family in ("qwen3_coder", "nemotron_v3") for layout in (SPREAD, TIGHT_CODER)),
+    ("hy_v3", around("<tool_calls>\n", HY, "\n</tool_calls>")),
+    ("hermes", tagged("<tool_call>", "</tool_call>")),
+    ("hermes", tagged("<tool_call>  \n\n", "  </tool_call>", "\n\n")),
+    ("hermes", tagged("<tool_call>\n", "\n</tool_call>", "\n", "parameters")),
+    ("jamba", listed("<tool_calls>\n", "\n</tool_calls>")),
+    ("granite", listed("<tool_call>", "</tool_call>")),
+    ("granite", listed("<|tool_call|> ")),
+    ("granite_20b_fc", tagged("<function_call>", "")),
+    ("gigachat3", tagged("<|function_call|>", "")),
+    ("mistral_v3", listed("[TOOL_CALLS]")),
+    ("mistral", listed("[TOOL_CALLS] ")),
+    ("mistral_v11", lambda calls, dump: mistral_v11(calls, dump).replace("[ARGS]", "")),
+    ("xlam", listed("```json\n", "\n```")),
+    ("xlam", listed("<tool_call>", "</tool_call>")),
+    ("llama3_json", lambda calls, dump: "\n".join(named(calls, dump, "parameters"))),
+    ("llama3_json", lambda calls, dump: ";".join(named(calls, dump))),
+    ("minimax_m2", around("<minimax:tool_call>", INVOKES, "\n\n</minimax:tool_call>\n")),
+    ("olmo3", python("<function_calls>\n", "\n</function_calls>", "\n")),
+    ("pythonic", python("[\n  ", "\n]", ",\n  ")),
+    ("llama4_pythonic", python("<|python_start|>[", "]<|python_end|>")),
+    ("lfm2", python("<|tool_call_start|>", "<|tool_call_end|>")),
+]
+"""Other ways in which models of a family lay out the same."""
+THINKS = {
+    "gpt_oss": ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant"),
+    "seed_oss": ("<seed:think>", "</seed:think>"),
+    "kimi_k3": ("<|open|>think<|sep|>", "<|close|>think<|sep|>"),
+    **dict.fromkeys(("muse", "muse_glimmer"), ("to=self<|message|>", "<|eom|>")),
+    "gemma4": ("<|channel>thought\n", "<channel|>"),
+    "mistral": ("[THINK]", "[/THINK]"),
+    "cohere_command4": ("<|START_THINKING|>", "<|END_THINKING|>"),
+    "apertus": ("<|inner_prefix|>", "<|inner_suffix|>"),
+    "plamo3": ("<|plamo:begin_think:plamo|>", "<|plamo:end_think:plamo|>"),
+    "minimax_m3": ("<mm:think>", "</mm:think>"),
+    "longcat": ("<longcat_think>", "</longcat_think>"),
+}
+"""What stands round reasoning, where it is not `<think>`."""
 
 
 def dumps(**style: Any) -> Dump:

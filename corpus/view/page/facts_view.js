@@ -44,7 +44,7 @@ function allFacts(row) {
   const source = isObject(row?.session) ? { ...row.session, system: undefined, ...row.facts } : row;
   const parts = Object.entries(isObject(source) ? source : {})
     .filter(([key, value]) => !SPOKEN.includes(key) && value !== undefined && value !== '' && value !== null);
-  const hint = parts.map(([key]) => key).join(', ');
+  const hint = parts.slice(0, MOST).map(([key]) => key).join(', ');
   return fold('all-facts', 'Facts', firstWords(hint, 90), false, (inside) => putParts(inside, parts));
 }
 
@@ -57,9 +57,9 @@ function toolsOf(row) {
 
 function toolsView(tools) {
   const named = tools.map((tool) => [asText(tool.function?.name ?? tool.name) || '(no name)', tool]);
-  const hint = firstWords(named.map(([name]) => name).join(', '), 90);
+  const hint = firstWords(named.slice(0, MOST).map(([name]) => name).join(', '), 90);
   return fold('tools', counted(tools.length, 'tool'), hint, false, (inside) => {
-    for (const [name, tool] of named) {
+    for (const [name, tool] of named.slice(0, MOST)) {
       const told = asText(tool.function?.description ?? tool.description);
       inside.append(fold('definition', name, firstWords(told, 90), false,
         (body) => putLong(body, prettyJson(tool), 'code', PROSE_LIMIT)));

@@ -2,7 +2,7 @@
 
 const MARKS = 5000; // on one page; beyond that marking costs more than it helps
 
-const found = { query: '', timer: 0, goThere: false };
+const found = { query: '', timer: 0, goThere: false, ranges: [], at: -1 };
 
 /** Where the query stands in the text, -1 if nowhere or there is no query. */
 function foundAt(text) {
@@ -18,9 +18,20 @@ function markFound() {
     const walker = document.createTreeWalker(document.getElementById('talk'), NodeFilter.SHOW_TEXT);
     while (found.query && ranges.length < MARKS && walker.nextNode()) markIn(walker.currentNode, ranges);
     CSS.highlights.set('found', new Highlight(...ranges));
-    if (found.goThere && ranges.length) ranges[0].startContainer.parentElement.scrollIntoView({ block: 'center' });
+    Object.assign(found, { ranges, at: -1 });
+    if (found.goThere) nextFound();
     found.goThere = false;
   }, 30);
+}
+
+/** Goes to the next place that is marked, after the last to the first. False if there is none. */
+function nextFound() {
+  if (!found.ranges.length) return false;
+  found.at = (found.at + 1) % found.ranges.length;
+  const range = found.ranges[found.at];
+  range.startContainer.parentElement?.scrollIntoView({ block: 'center' });
+  CSS.highlights.set('found-here', new Highlight(range));
+  return true;
 }
 
 function markIn(node, ranges) {

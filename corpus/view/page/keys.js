@@ -13,6 +13,7 @@ function listenToKeys(page) {
     if (event.target === search) {
       if (event.key === 'Escape' || event.key === 'Enter' || event.key === 'ArrowDown') {
         event.preventDefault();
+        if (event.key === 'Enter' && nextFound()) return;
         if (event.key === 'Escape') page.clearSearch();
         search.blur();
         if (event.key !== 'Escape') page.step(0);

@@ -22,9 +22,9 @@ function turnsOf(row) {
   else if (Array.isArray(row.steps)) turns = row.steps.flatMap(stepTurns);
   else if (row.prompt !== undefined || row.completion !== undefined) turns = promptTurns(row);
   turns = turns.filter(Boolean);
+  const byIndex = new Map(turns.map((turn) => [turn.index, turn]));
   for (const flag of Array.isArray(row.flags) ? row.flags : []) {
-    const turn = isObject(flag) && turns.find((each) => each.index === flag.turn);
-    if (turn) turn.flags.push(asText(flag.flag));
+    if (isObject(flag)) byIndex.get(flag.turn)?.flags.push(asText(flag.flag));
   }
   return paired(turns);
 }
@@ -167,28 +167,34 @@ function writtenResult(text) {
   return newResult(value.content, { name: asText(value.name), id: asText(value.tool_call_id) });
 }
 
+const NEAR = 50; // calls that wait for results among which one without an id is sought
+
 /** Results go to their calls: by id, else by place. A turn that is left with none is dropped. */
 function paired(turns) {
   const byId = new Map();
   let waiting = [];
+  let first = 0;
   let owner = null;
+  const byPlace = (result) => {
+    while (waiting[first]?.result) first++;
+    return waiting.slice(first, first + NEAR).find((call) => (
+      !call.result && !(call.id && result.id) && (!result.name || call.name === result.name)));
+  };
   for (const turn of turns) {
     if (turn.calls.length) {
-      if (owner && !turn.results.length && turns[turns.indexOf(turn) - 1] !== owner) waiting = [];
-      for (const call of turn.calls) if (call.id) byId.set(call.id, call);
-      waiting.push(...turn.calls);
+      for (const call of turn.calls) {
+        if (call.id) byId.set(call.id, call);
+        waiting.push(call);
+      }
       owner = turn;
     } else if (turn.role !== 'tool') {
-      waiting = [];
+      [waiting, first] = [[], 0];
     }
     turn.results = turn.results.filter((result) => {
       const named = byId.get(result.id);
-      const call = named && !named.result ? named
-        : waiting.find((each) => !each.result && !(each.id && result.id) && (!result.name || each.name === result.name));
-      if (!call) return true;
-      call.result = result;
-      waiting = waiting.filter((each) => each !== call);
-      return false;
+      const call = named && !named.result ? named : byPlace(result);
+      if (call) call.result = result;
+      return !call;
     });
     if (turn.role === 'tool' && !turn.results.length && owner) {
       owner.flags.push(...turn.flags.map((flag) => `result: ${flag}`));

@@ -47,7 +47,7 @@ class ListView {
   }
 
   item(row, place) {
-    const title = make('span', 'title', row.title || '(no words)');
+    const title = make('span', 'title', row.title || row.id || '(no words)');
     title.dir = 'auto';
     const facts = make('span', 'line', make('span', 'place', `#${row.number}`));
     facts.append(make('span', `dot ${row.outcome ? outcomeClass(row.outcome) : 'none'}`));

@@ -1,5 +1,7 @@
 // The page as a whole: which row is open, and what of it is shown.
 
+const TURNS = 500; // shown at a time
+
 class Page {
   constructor(store) {
     this.store = store;
@@ -13,6 +15,8 @@ class Page {
     this.folded = false;
     this.raw = false;
     this.turn = -1;
+    this.turns = [];
+    this.shown = 0;
     this.opening = 0;
     this.timers = {};
   }
@@ -139,7 +143,6 @@ class Page {
     const value = jsonOrNothing(this.text);
     const turns = value === undefined ? [] : turnsOf(value);
     const inside = make('div', 'talk-inside', factsView(this.row, value, this.store.files));
-    turns.forEach((turn, place) => inside.append(turnView(turn, place, this.row)));
     if (!turns.length) {
       inside.append(make('p', 'nothing', value === undefined ? 'This row cannot be read here; its text:'
         : 'This row is no conversation; what it holds:'));
@@ -147,10 +150,24 @@ class Page {
       else putLong(inside, this.text, 'code', PROSE_LIMIT);
     }
     talk.replaceChildren(inside);
+    this.turns = turns;
+    this.shown = 0;
+    this.showTurns(TURNS);
     this.folded = false;
     document.getElementById('fold-button').textContent = 'Fold';
     markFound();
     if (this.raw) this.showRaw();
+  }
+
+  /** Shows the turns up to that one, and a button for those that follow. */
+  showTurns(end) {
+    const inside = document.querySelector('.talk-inside');
+    inside.querySelector('.more-turns')?.remove();
+    const some = this.turns.slice(this.shown, end);
+    inside.append(...some.map((turn, place) => turnView(turn, this.shown + place, this.row)));
+    this.shown += some.length;
+    const rest = this.turns.length - this.shown;
+    if (rest > 0) inside.append(button(`${counted(rest, 'more turn')}`, 'more more-turns', () => this.showTurns(this.shown + TURNS)));
   }
 
   showRaw() {
@@ -178,13 +195,13 @@ class Page {
   }
 
   stepTurn(steps) {
-    const count = document.querySelectorAll('.turn').length;
-    if (!count) return;
-    this.goToTurn(Math.min(count - 1, Math.max(0, this.turn + steps)));
+    if (!this.turns.length) return;
+    this.goToTurn(Math.min(this.turns.length - 1, Math.max(0, this.turn + steps)));
     this.keepAddress();
   }
 
   goToTurn(turn) {
+    if (turn >= this.shown && turn < this.turns.length) this.showTurns(turn + TURNS);
     const element = document.getElementById(`turn-${turn}`);
     if (!element) return;
     this.turn = turn;

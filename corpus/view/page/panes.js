@@ -1,7 +1,7 @@
 // The parts of the page around a conversation: raw row, problems, help, light and dark.
 
 const KEYS_TOLD = [
-  ['j  k  or  ↓  ↑', 'next and previous row'], ['n  p', 'next and previous turn'], ['/', 'search'],
+  ['j  k  or  ↓  ↑', 'next and previous row'], ['n  p', 'next and previous turn'], ['/', 'search; Enter goes from hit to hit'],
   ['f', 'fold or unfold reasoning and results'], ['r', 'raw row beside it'], ['g  G', 'first and last row'],
   ['?', 'these keys'], ['Esc', 'back'],
 ];

@@ -38,7 +38,7 @@ function sessionTurns(records, system) {
         break;
       default: {
         const said = eventText(record);
-        if (said) add('note', record, { name: asText(record.type), text: said });
+        if (said) add('note', record, { name: record.type === 'turn' ? 'end of turn' : asText(record.type), text: said });
       }
     }
   }

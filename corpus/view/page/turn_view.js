@@ -1,5 +1,6 @@
 // A turn of a conversation as it stands on the page.
 
+const MOST = 200; // calls and results of one turn that are shown; the raw row has all of them
 const WHO = { system: 'System', human: 'Person', gpt: 'Model', tool: 'Result', note: '', other: 'Other' };
 
 function turnView(turn, place, row) {
@@ -9,7 +10,7 @@ function turnView(turn, place, row) {
   link.href = `#row=${row.number}&turn=${place}`;
   link.title = 'Link to this turn';
   const side = make('header', 'side', make('h2', 'who', who), link);
-  for (const flag of turn.flags) side.append(make('span', 'flag', visible(flag)));
+  for (const flag of turn.flags.slice(0, MOST)) side.append(make('span', 'flag', visible(flag)));
   for (const fact of turnFacts(turn)) side.append(make('span', 'fact', fact));
   if (turn.facts.when) side.append(timeView(visible(turn.facts.when)));
   const body = make('div', 'said');
@@ -36,8 +37,9 @@ function putSaid(body, turn) {
   } else if (!turn.calls.length && !turn.results.length && !turn.reasoning) {
     body.append(make('p', 'nothing', 'nothing was said'));
   }
-  for (const call of turn.calls) body.append(callView(call));
-  for (const result of turn.results) {
+  for (const call of turn.calls.slice(0, MOST)) body.append(callView(call));
+  if (turn.calls.length > MOST) body.append(make('p', 'nothing', `and ${counted(turn.calls.length - MOST)} more calls`));
+  for (const result of turn.results.slice(0, MOST)) {
     body.append(make('div', 'call orphan', resultView(result, `${result.name || 'result'} (no call for it)`)));
   }
 }
@@ -49,12 +51,12 @@ function turnFacts(turn) {
     const prompt = usage.prompt_tokens ?? 0;
     const answer = usage.completion_tokens ?? 0;
     if (Number.isFinite(prompt) && Number.isFinite(answer) && prompt + answer > 0) {
-      facts.push(`${counted(prompt)} → ${counted(answer)} tokens`);
+      facts.push(`${counted(prompt)} → ${counted(answer)} tok`);
     }
-    const cost = usage.cost ?? usage.cost_usd;
-    if (Number.isFinite(cost)) facts.push(dollars(cost));
   }
-  if (Number.isFinite(seconds) && seconds > 0) facts.push(`${seconds.toFixed(1)} s`);
+  const cost = isObject(usage) ? usage.cost ?? usage.cost_usd : null;
+  const spent = [Number.isFinite(cost) ? dollars(cost) : '', seconds > 0 ? `${seconds.toFixed(1)} s` : ''];
+  if (spent.some(Boolean)) facts.push(spent.filter(Boolean).join(' · '));
   if (ids) facts.push(`${ids} token ids`);
   if (model) facts.push(visible(model));
   return facts;

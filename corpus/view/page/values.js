@@ -20,7 +20,7 @@ function putValue(parent, value) {
 
 function putParts(parent, parts) {
   const list = make('dl', 'parts');
-  for (const [key, value] of parts) {
+  for (const [key, value] of parts.slice(0, MOST)) {
     const content = make('dd');
     const text = typeof value === 'string' ? value : prettyJson(value);
     const short = text.length < 80 && !text.includes('\n');
@@ -30,6 +30,7 @@ function putParts(parent, parts) {
     list.append(make('dt', short ? 'beside' : '', key), content);
   }
   parent.append(list);
+  if (parts.length > MOST) parent.append(make('p', 'nothing', `and ${counted(parts.length - MOST)} more`));
 }
 
 /** What was said: as it is written, with fenced code set apart. */

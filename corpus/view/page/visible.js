@@ -9,10 +9,12 @@ const HIDDEN = new RegExp(
   // Joiners, but not where emoji and the scripts of Asia need them.
   '|(?<![\\u0620-\\u0dff\\u2190-\\u27bf\\ufe0f\\u{1f000}-\\u{1faff}])[\\u200c\\u200d]', 'gu');
 
+const CONTROLS = ('NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB '
+  + 'ESC FS GS RS US').split(' '); // their names in ASCII; few fonts have the pictures of them
+
 function spelled(character) {
   const code = character.codePointAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  return code === 0x7f ? '␡' : 'U+' + code.toString(16).toUpperCase().padStart(4, '0');
+  return CONTROLS[code] ?? 'U+' + code.toString(16).toUpperCase().padStart(4, '0');
 }
 
 /** One line of text for places where a mark of its own is not possible. */

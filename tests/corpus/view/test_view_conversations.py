@@ -134,6 +134,22 @@ def test_long_results_are_cut_until_somebody_asks(look: Look, tmp_path: Path) ->
     assert not more.is_visible()
 
 
+def test_a_conversation_of_very_many_turns_is_shown_in_parts(look: Look, tmp_path: Path) -> None:
+    turns = [
+        {"role": role, "content": f"{role} {number}"}
+        for number in range(600)
+        for role in ("user", "assistant")
+    ]
+    page = look.at(page_of(tmp_path, {"messages": turns}, row(2)), "#row=1")
+    look.row(1)
+    assert page.locator(".turn").count() == 500
+    page.get_by_role("button", name="700 more turns").click()
+    assert page.locator(".turn").count() == 1000
+    page.evaluate("location.hash = '#row=1&turn=1190'")
+    page.locator("#turn-1190.current").wait_for()
+    assert page.locator(".turn").last.inner_text().endswith("assistant 599")
+
+
 def save_session(folder: Path) -> Path:
     """One with everything that a training row leaves out."""
     writer = SessionWriter.create(
@@ -174,12 +190,8 @@ def test_a_session_shows_what_does_not_count_and_what_a_person_decided(look: Loo
         page.locator(".result summary").text_content()
         == "Resultdenied · approval: refused · 0.5 s · 2 characters"
     )
-    assert page.locator(".turn.gpt .fact").all_text_contents()[1:5] == [
-        "1,200 → 30 tokens",
-        "$0.0020",
-        "1.5 s",
-        "model-b",
-    ]
+    facts = page.locator(".turn.gpt .fact").all_text_contents()
+    assert facts[1:4] == ["1,200 → 30 tok", "$0.0020 · 1.5 s", "model-b"]
     notes = page.locator(".turn.note").all_inner_texts()
     assert "Entries 0 to 1 are sent as a summary from here on (900 → 80 tokens)" in notes[1]
     assert "done · 2 requests · 3.0 s" in notes[2]
@@ -262,22 +274,19 @@ def test_the_theme_can_be_switched(new_look: Callable[..., Look], tmp_path: Path
 
 
 def long_row(number: int) -> dict[str, Any]:
-    """About 20 kB, two thirds of it words that are nowhere else."""
-    draw = random.Random(number)
+    """About 20 kB, a good half of it words that are nowhere else."""
     made = row(number)
-    words = " ".join(
-        f"{draw.randrange(1 << 40):x}" if draw.random() < 0.6 else "the same" for _ in range(1800)
-    )
-    made["conversations"][-1]["value"] += " " + words
+    words = random.Random(number).randbytes(5500).hex(" ", 5)
+    made["conversations"][-1]["value"] += f" {words} {'the same ' * 800}"
     return made
 
 
 @pytest.mark.timeout(240)
 def test_ten_thousand_rows_of_20_kilobytes_stay_quick(look: Look, tmp_path: Path) -> None:
     """Prints what it measures; the bounds are far above it, for machines that do other things as well."""
-    rows = (long_row(number) for number in range(10_000))
+    rows = save(tmp_path / "rows.jsonl", (long_row(number) for number in range(10_000)))
     start = time.perf_counter()
-    shown(save(tmp_path / "rows.jsonl", rows), tmp_path / "page.html")
+    shown(rows, tmp_path / "page.html")
     written = time.perf_counter() - start
     start = time.perf_counter()
     look.page.goto((tmp_path / "page.html").as_uri(), wait_until="commit")

@@ -94,7 +94,7 @@ def test_hidden_characters_are_spelled_out(look: Look, tmp_path: Path) -> None:
     said = "a\x1b[31mred\x07 \u202egnp.exe\u202c zero\u200bwidth \U000e0041 \u00ad é 👨‍👩‍👧 نامه‌ای"
     page = look.at(page_of(tmp_path, {"messages": [{"role": "user", "content": said}], "title": said}))
     assert page.locator(".turn .ghost").all_text_contents() == [
-        "␛", "␇", "U+202E", "U+202C", "U+200B", "U+E0041", "U+00AD",
+        "ESC", "BEL", "U+202E", "U+202C", "U+200B", "U+E0041", "U+00AD",
     ]  # fmt: skip
     text = page.locator(".turn .prose").text_content()
     assert text is not None and "👨‍👩‍👧" in text and "نامه‌ای" in text
@@ -116,6 +116,28 @@ def test_a_line_of_50_megabytes_opens_cut_and_can_be_searched(look: Look, tmp_pa
     look.press("r")
     assert "… 49,99" in (page.locator(".raw-code .more").text_content() or "")
     page.fill("#search", "the end")
+    look.counts("1 of 2 rows")
+
+
+@pytest.mark.parametrize("shape", ["turns", "calls", "turns of calls", "results", "flags", "fields"])
+def test_a_hundred_thousand_of_anything_do_not_stop_the_page(shape: str, look: Look, tmp_path: Path) -> None:
+    many = range(100_000)
+    call = {"function": {"name": "terminal", "arguments": "{}"}}
+    rows: dict[str, dict[str, Any]] = {
+        "turns": {"conversations": [{"from": "gpt", "value": "x"} for _ in many]},
+        "calls": {"messages": [{"role": "assistant", "content": "x", "tool_calls": [call for _ in many]}]},
+        "results": {
+            "messages": [{"role": "tool", "tool_call_id": str(each), "content": "x"} for each in many]
+        },
+        "flags": {**row(1), "flags": [{"turn": 2, "flag": str(each)} for each in many]},
+        "fields": {**row(1), **{f"field {each}": each for each in many}},
+    }
+    page = look.at(page_of(tmp_path, rows[shape], row(2)), "#row=1")
+    look.row(1)
+    assert page.locator("#talk *").count() < 20_000
+    look.press("r f j")
+    look.row(2)
+    page.fill("#search", "folder 2")
     look.counts("1 of 2 rows")
 
 

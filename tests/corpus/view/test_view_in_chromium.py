@@ -68,6 +68,24 @@ def test_what_was_found_is_marked_and_its_fold_is_open(look: Look, tmp_path: Pat
     )
 
 
+def test_enter_goes_from_hit_to_hit(look: Look, tmp_path: Path) -> None:
+    page = look.at(page_of(tmp_path, row(1), row(2)))
+    look.row(1)
+    look.press("/")
+    page.keyboard.type("folder 1")
+    look.counts("1 of 2 rows")
+    page.wait_for_function("() => CSS.highlights.get('found')?.size === 3")
+    here = (
+        "() => [...CSS.highlights.get('found-here')][0].startContainer.parentElement"
+        ".closest('h1, section').className"
+    )
+    places = []
+    for _ in range(4):
+        look.press("Enter")
+        places.append(page.evaluate(here))
+    assert places == ["", "turn human", "turn gpt", ""]
+
+
 def test_filters_narrow_the_list_together_and_say_how_many_there_are(look: Look, tmp_path: Path) -> None:
     flagged = [{"turn": 2, "flag": "flawed"}]
     rows = [

@@ -11,6 +11,7 @@ row keeps to a layout is for `trajectories.validate`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -51,7 +52,8 @@ class Result(Struct, frozen=True):
 
 
 class Turn(Struct, frozen=True):
-    """`index` is its place in the row's own list. `text` is without reasoning, calls and results."""
+    """`index` is its place in the row's own list, -1 for a system text beside it. `text` is without
+    reasoning, calls and results."""
 
     role: Role
     index: int
@@ -77,6 +79,8 @@ def row_turns(row: Mapping[str, Any]) -> list[Turn]:
     kind = row_kind(row)
     if kind == "sharegpt":
         turns = [_tagged_turn(index, each) for index, each in enumerate(row["conversations"])]
+        if isinstance(row.get("system"), str) and row["system"]:
+            turns.insert(0, Turn("system", -1, row["system"]))
     elif kind == "atif":
         turns = [turn for index, each in enumerate(row["steps"]) for turn in _step_turns(index, each)]
     else:
@@ -277,22 +281,22 @@ def _with_names(turns: list[Turn]) -> list[Turn]:
     """Results that do not say whose they are: by the id of their call, else by its place."""
     named: list[Turn] = []
     names: dict[str, str] = {}
-    waiting: list[str] = []
+    waiting: deque[str] = deque()
     for turn in turns:
         if turn.calls:
             names.update({call.id: call.name for call in turn.calls if call.id})
-            waiting = [*waiting, *(call.name for call in turn.calls)]
+            waiting.extend(call.name for call in turn.calls)
         if turn.results:
             results = tuple(_named(each, names, waiting) for each in turn.results)
             turn = msgspec.structs.replace(turn, results=results)
         elif not turn.calls:
-            waiting = []
+            waiting.clear()
         named.append(turn)
     return named
 
 
-def _named(result: Result, names: dict[str, str], waiting: list[str]) -> Result:
-    first = waiting.pop(0) if waiting else ""
+def _named(result: Result, names: dict[str, str], waiting: deque[str]) -> Result:
+    first = waiting.popleft() if waiting else ""
     if result.name:
         return result
     return msgspec.structs.replace(result, name=names.get(result.call_id, first))

@@ -25,7 +25,7 @@ def layout_of(row: Mapping[str, Any]) -> str:
     if str(row.get("schema_version", "")).startswith("ATIF") or "steps" in row:
         return "atif"
     if isinstance(conversations, list):
-        roles = {turn.get("from") for turn in conversations if isinstance(turn, dict)}
+        roles = [turn.get("from") for turn in conversations if isinstance(turn, dict)]
         return "llamafactory" if "function_call" in roles or "system" in row else "sharegpt"
     if isinstance(messages, list):
         if "harness" in row:
@@ -155,7 +155,8 @@ def _step_problems(number: int, step: dict[str, Any]) -> Iterator[str]:
     if "timestamp" in step and not _is_time(step["timestamp"]):
         yield "timestamp is not an ISO 8601 text"
     calls, observation = step.get("tool_calls"), step.get("observation")
-    ids = {each.get("tool_call_id") for each in calls or () if isinstance(each, dict)}
+    listed = calls if isinstance(calls, list) else []
+    ids = [each.get("tool_call_id") for each in listed if isinstance(each, dict)]
     results = observation.get("results") if isinstance(observation, dict) else None
     for each in results if isinstance(results, list) else ():
         source = each.get("source_call_id") if isinstance(each, dict) else None

@@ -91,8 +91,9 @@ class SpreadCounter:
         """Equal steps where the values lie close together, equal ratios where they differ by tens."""
         low, high = self._least, self._most + 1
         if low > 0 and high / low > 50:
-            edges = [low * (high / low) ** (step / bins) for step in range(bins + 1)]
-            edges[0], edges[-1] = low, high
+            # whole edges, so that no bin lies between two numbers
+            ratios = {round(low * (high / low) ** (step / bins)) for step in range(bins + 1)}
+            edges = [float(edge) for edge in sorted({low, *ratios, high})]
         else:
             width = -(-(high - low) // bins)  # whole, so that each holds as many numbers as the others
             edges = [float(edge) for edge in range(low, high + width, width)]

@@ -141,7 +141,7 @@ class BatchRun:
                 f"what this model costs is unknown, so the limit of ${limit:g} cannot be kept; set "
                 "model.price_prompt and model.price_completion, or leave --max-cost out",
             )
-        elif (spent.usage.cost or 0.0) >= limit:
+        elif (spent.usage.cost or 0.0) >= limit - 1e-9:  # a sum of cents is seldom a round number
             self.drain("limit", f"the run has cost ${spent.usage.cost:.4f}, and ${limit:g} is its limit")
         return self._stopped is not None
 

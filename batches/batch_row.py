@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,19 +12,24 @@ from batches.task import PromptTask
 from trajectories.session_load import Session
 from trajectories.sharegpt import sharegpt_row
 
+if TYPE_CHECKING:
+    from safety.redact import Redactor
+
 
 def prompt_hash(prompt: str) -> str:
     """Tells prompts apart in `metadata`; 16 hexadecimal digits."""
     return hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def batch_row(session: Session, task: PromptTask, plan: RunPlan) -> dict[str, Any] | None:
-    """The output row; None where the model never answered.
+def batch_row(session: Session, task: PromptTask, plan: RunPlan, redactor: Redactor) -> dict[str, Any] | None:
+    """The output row, clean of secrets; None where the model never answered.
 
     A field of the input row whose name is one of ours stands in `metadata.input`, as JSON text: the same
     columns in every row, whatever the prompts file holds.
     """
-    row = sharegpt_row(session)
+    from trajectories.preparing import prepare
+
+    row = sharegpt_row(prepare(session, redactor=redactor))
     if row is None:
         return None
     counts, errors, unknown = _tool_counts(session, plan.tools)

@@ -63,13 +63,15 @@ async def _converse(task: PromptTask, plan: RunPlan, place: Workplace, folder: T
         return TaskResult(task.index, "failed", finished.reason, usage=finished.usage, kind=kind)
     if problems:
         return TaskResult(task.index, "failed", problems[0], usage=finished.usage, kind="disk")
-    return _told(task, plan, path, finished)
+    return _told(task, plan, place, path, finished)
 
 
-def _told(task: PromptTask, plan: RunPlan, path: Path, finished: TurnFinished) -> TaskResult:
+def _told(
+    task: PromptTask, plan: RunPlan, place: Workplace, path: Path, finished: TurnFinished
+) -> TaskResult:
     from trajectories.session_load import load_session
 
-    row = batch_row(load_session(path), task, plan)
+    row = batch_row(load_session(path), task, plan, place.redactor)
     if row is None:
         reason = finished.reason or "the model never answered"
         return TaskResult(task.index, "discarded", reason, usage=finished.usage)

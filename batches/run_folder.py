@@ -27,6 +27,7 @@ from batches.prompts import Prompt
 from batches.row_file import RowFile, RowFileError
 from batches.statistics import CountedRow, LostRow, Statistics
 from batches.task import TaskResult
+from trajectories.row_line import row_line
 from trajectories.session_file import lease_holder, make_private_folder
 from trajectories.session_record import utc_now
 
@@ -128,7 +129,7 @@ class RunFolder:
         else:
             if result.session:
                 self._keep_session(str(result.row["id"]), result.session)
-            line = _line(result.row)
+            line = row_line(result.row)
             self._rows.append(line)
             self.statistics.add_row(msgspec.json.decode(line, type=CountedRow))
         self.done.add(result.index)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import settings as settings_module
 from batches.pace import PacedModel, spread_sleep
@@ -15,6 +15,7 @@ from batches.plan import RunPlan
 from models.chat_model import ChatModel
 from models.providers import OFFLINE, Endpoint, resolve_endpoint
 from models.retry import RetryingModel
+from safety.redact import Redactor
 from sandboxes.child_environment import child_environment
 from sandboxes.lifeline import Lifeline
 
@@ -22,7 +23,8 @@ from sandboxes.lifeline import Lifeline
 @dataclass(slots=True)
 class Workplace:
     """One a worker process. `scratch` is the folder for the folders of its tasks. Commands see
-    `child_environ`; `lifeline` ends what is left of them should this process be killed."""
+    `child_environ`; `lifeline` ends what is left of them should this process be killed. `redactor` knows the
+    person's keys, which are to be in no row."""
 
     model: ChatModel
     endpoint: Endpoint
@@ -30,6 +32,7 @@ class Workplace:
     environ: Mapping[str, str]
     child_environ: dict[str, str]
     lifeline: Lifeline
+    redactor: Redactor
 
     @classmethod
     def open(cls, plan: RunPlan, scratch: Path, environ: Mapping[str, str] = os.environ) -> Workplace:
@@ -41,7 +44,8 @@ class Workplace:
         from models.connect import connect_endpoint
         from models.offline import OfflineModel
 
-        endpoint = resolve_endpoint(plan.settings, settings_module.read_secrets(environ))
+        secrets = settings_module.read_secrets(environ)
+        endpoint = resolve_endpoint(plan.settings, secrets)
         model: ChatModel = OfflineModel()
         if endpoint != OFFLINE:
             inner = connect_endpoint(plan.settings, endpoint).inner
@@ -49,8 +53,8 @@ class Workplace:
         commands = child_environment(environ, plan.settings.terminal.env_pass)
         path = commands["PATH"]
         bash = shutil.which(plan.settings.terminal.shell, path=path) or plan.settings.terminal.shell
-        lifeline = Lifeline(bash, secrets.token_hex(16), path)
-        return cls(model, endpoint, scratch, dict(environ), commands, lifeline)
+        lifeline = Lifeline(bash, token_hex(16), path)
+        return cls(model, endpoint, scratch, dict(environ), commands, lifeline, Redactor(secrets.values()))
 
     async def aclose(self) -> None:
         """When all conversations have ended."""

@@ -98,13 +98,13 @@ async def _feed(
 
 
 async def _outcome(pool: RayPool, task: PromptTask, worker: Worker) -> TaskResult:
-    told = msgspec.msgpack.encode(task)
+    told = msgspec.json.encode(task)
     reason = ""
     for attempt in range(MOST_LOSSES):
         if attempt:
             worker = await pool.place()
         try:
-            return msgspec.msgpack.decode(await pool.work(worker, told), type=TaskResult)
+            return msgspec.json.decode(await pool.work(worker, told), type=TaskResult)
         except WorkerLost as lost:
             reason = str(lost)
         except WorkerFault as fault:
@@ -125,6 +125,8 @@ def _connect(address: str) -> tuple[Any, bool]:
         return ray, False
     import logging
 
+    if address.startswith("ray://"):
+        raise EngineError("hermes is a node of the Ray cluster or starts one: give --ray-address HOST:6379")
     address = address or os.environ.get("RAY_ADDRESS", "")
     try:
         _knock(address)
@@ -139,7 +141,7 @@ def _connect(address: str) -> tuple[Any, bool]:
 
 def _knock(address: str) -> None:
     """Raises OSError where nobody listens at HOST:PORT: Ray would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
 
@@ -171,4 +173,4 @@ def _assignment(plan: RunPlan, environ: Mapping[str, str]) -> bytes:
     wanted = {resolve_endpoint(plan.settings, secrets).key_env, *own}
     given = {name: secrets[name] for name in wanted if name in secrets}
     passed = {name: environ[name] for name in plan.settings.terminal.env_pass if environ.get(name)}
-    return msgspec.msgpack.encode(Assignment(plan, {**given, **passed}))
+    return msgspec.json.encode(Assignment(plan, {**given, **passed}))

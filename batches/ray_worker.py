@@ -1,6 +1,6 @@
 """What works on a node of a Ray cluster: one process that holds many conversations at once.
 
-Everything that crosses is MessagePack bytes: the layouts of `batches.plan` and `batches.task`, and nothing of
+Everything that crosses is JSON as bytes: the layouts of `batches.plan` and `batches.task`, and nothing of
 Ray's. The keys come with the plan, from process to process: Ray's own records never have them.
 """
 
@@ -38,7 +38,7 @@ class RayWorker:
     node would choose another provider than on the machine of the person."""
 
     def __init__(self, assignment: bytes) -> None:
-        told = msgspec.msgpack.decode(assignment, type=Assignment)
+        told = msgspec.json.decode(assignment, type=Assignment)
         for name in [name for name in os.environ if name.endswith(SECRET_ENDINGS)]:
             del os.environ[name]
         os.environ.update(told.secrets)
@@ -51,8 +51,8 @@ class RayWorker:
 
     async def work(self, task: bytes) -> bytes:
         """A `TaskResult` for a `PromptTask`."""
-        told = msgspec.msgpack.decode(task, type=PromptTask)
-        return msgspec.msgpack.encode(await run_task(told, self._plan, self._place))
+        told = msgspec.json.decode(task, type=PromptTask)
+        return msgspec.json.encode(await run_task(told, self._plan, self._place))
 
     async def leave(self) -> None:
         await self._place.aclose()

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from corpus.compress_journal import CompressedRow, FailedRow, Journal, Totals
+from corpus.compress_journal import Journal
 from corpus.compress_plan import Limits
+from corpus.compress_record import CompressedRow, FailedRow, Totals
+from corpus.compress_retry import Retry
 from corpus.compress_row import RowCompressor, RowResult
 from corpus.compress_summary import Said, Summariser, SummariserUnusable, Summary, SummaryFailed
 from corpus.reading import Problem, Row, read_rows
@@ -162,7 +164,7 @@ class CompressRun:
         self._journal.put_aside(aside)
 
     async def _try_again(self) -> None:
-        retry = self._journal.retry()
+        retry = Retry(self._journal)
         totals = msgspec.structs.replace(self.totals)
         results = self._in_order(
             self._journal.failed_rows(), self._work_again, lambda failed: len(bytes(failed.row))

@@ -14,8 +14,8 @@ from configuration.home import read_secrets
 from safety.redact import SHORTEST, Redactor
 from safety.terminal_text import neutralize
 
-KEY_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
-"""An environment variable with one of these in its name holds a secret."""
+KEY_WORDS = ("KEY", "KEYS", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS")
+"""An environment variable holds a secret if a part of its name ends so."""
 
 
 @click.command()
@@ -59,7 +59,7 @@ def known_secrets() -> list[str]:
     """The person's own: of `.env`, and of the environment by the names of variables."""
     secrets = set(read_secrets().values())
     for name, value in os.environ.items():
-        if any(word in name.upper() for word in KEY_WORDS) and not _is_place(value):
+        if any(part.endswith(KEY_WORDS) for part in name.upper().split("_")) and not _is_place(value):
             secrets.add(value)
     return sorted(value for value in secrets if len(value) >= SHORTEST)
 

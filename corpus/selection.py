@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from heapq import heapify, heappop, heappush
 from random import Random
 from typing import TypeVar
 
@@ -45,14 +46,20 @@ def shares_of(total: int, shares: Sequence[float]) -> list[int]:
 def stratified(wanted: int, sizes: Mapping[Group, int]) -> dict[Group, int]:
     """How many rows of each group to draw: one of each as far as `wanted` goes, more in proportion."""
     groups = list(sizes)
-    rows = sum(sizes.values())
-    wanted = min(wanted, rows)
+    wanted = min(wanted, sum(sizes.values()))
     if wanted <= len(groups):
         largest = set(sorted(groups, key=lambda group: -sizes[group])[:wanted])
         return {group: int(group in largest) for group in groups}
-    # one each, and the rest in proportion to what is left of each
-    rest = shares_of(wanted - len(groups), [sizes[group] - 1 for group in groups])
-    return {group: 1 + part for group, part in zip(groups, rest, strict=True)}
+    numbers = dict(zip(groups, shares_of(wanted, list(sizes.values())), strict=True))
+    most = [(-number, place) for place, number in enumerate(numbers.values())]
+    heapify(most)
+    for group, number in numbers.items():
+        if not number:  # the one it gets is taken from whoever has most
+            taken, place = heappop(most)
+            heappush(most, (taken + 1, place))
+            numbers[groups[place]] -= 1
+            numbers[group] = 1
+    return numbers
 
 
 def part_of(key: bytes, shares: Sequence[float], seed: int) -> int:

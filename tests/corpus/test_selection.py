@@ -46,7 +46,7 @@ def test_shares_are_whole_and_add_up(shares: list[float]) -> None:
 
 def test_a_stratified_draw_has_one_of_each_and_the_rest_in_proportion() -> None:
     sizes = {"a": 90, "b": 9, "c": 1}
-    assert stratified(10, sizes) == {"a": 7, "b": 2, "c": 1}
+    assert stratified(10, sizes) == {"a": 8, "b": 1, "c": 1}
     assert stratified(2, sizes) == {"a": 1, "b": 1, "c": 0}
     assert stratified(1000, sizes) == sizes
     assert stratified(3, sizes) == {"a": 1, "b": 1, "c": 1}
@@ -55,6 +55,14 @@ def test_a_stratified_draw_has_one_of_each_and_the_rest_in_proportion() -> None:
         assert sum(drawn.values()) == wanted
         assert all(drawn[group] <= sizes[group] for group in sizes)
     assert stratified(5, {}) == {}
+
+
+def test_a_stratified_draw_of_many_groups_has_one_of_each() -> None:
+    sizes = {"large": 5000, "other": 4000, **{str(n): 1 for n in range(300)}}
+    drawn = stratified(400, sizes)
+    assert min(drawn.values()) == 1
+    assert sum(drawn.values()) == 400
+    assert abs(drawn["large"] - drawn["other"]) <= 1
 
 
 def test_a_key_always_goes_to_the_same_part_and_shares_are_about_right() -> None:

@@ -82,7 +82,7 @@ def test_every_row_has_the_same_columns_with_the_same_types(name: str, new_talk:
 
 @pytest.mark.parametrize("name", [each.name for each in TABLES])
 def test_in_parquet_every_row_reads_back_with_arguments_and_tools_as_text(
-    name: str, new_talk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, new_talk: Any, tmp_path: Path
 ) -> None:
     pytest.importorskip("datasets")
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -96,7 +96,12 @@ def test_in_parquet_every_row_reads_back_with_arguments_and_tools_as_text(
     assert [set(row) for row in stored] == [set(columns)] * 12
     assert [row["id"] for row in stored] == [row["id"] for row in rows]
     assert all(isinstance(json.loads(row["tools"] or "[]"), list) for row in stored)
-    calls = [call for row in stored for m in row.get("messages", []) for call in m["tool_calls"] or []]
+    messages = [
+        json.loads(message) if isinstance(message, str) else message
+        for row in stored
+        for message in row.get("messages", [])
+    ]
+    calls = [call for message in messages for call in message.get("tool_calls") or []]
     for call in calls:
         whole = json.loads(call) if isinstance(call, str) else call
         arguments = whole["function"]["arguments"]
@@ -104,12 +109,13 @@ def test_in_parquet_every_row_reads_back_with_arguments_and_tools_as_text(
     assert bool(calls) is (name not in ("sharegpt", "llamafactory"))
 
 
-def test_the_objects_of_trl_are_objects_again_once_datasets_has_read_them(
-    new_talk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["trl", "nemo"])
+def test_objects_are_objects_again_once_datasets_has_read_them(
+    name: str, new_talk: Any, tmp_path: Path
 ) -> None:
     datasets = pytest.importorskip("datasets")
-    rows = rows_of(new_talk, "trl", 12)
-    columns = FORMATS["trl"].columns
+    rows = rows_of(new_talk, name, 12)
+    columns = FORMATS[name].columns
     assert columns is not None
     path = tmp_path / "rows.parquet"
     with path.open("wb") as file:

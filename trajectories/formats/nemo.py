@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from trajectories.formats.training_messages import TRAINING_COLUMNS, training_parts
-from trajectories.openai_messages import OPENAI_COLUMNS
 from trajectories.prepared import Prepared
 
-_MESSAGE = {name: kind for name, kind in OPENAI_COLUMNS["messages"][0].items() if name != "usage"}
-COLUMNS: dict[str, Any] = {"messages": [_MESSAGE], **TRAINING_COLUMNS}
+COLUMNS: dict[str, Any] = {"messages": ["object"], **TRAINING_COLUMNS}
+"""Messages as objects: one of its datasets refuses an answer that has the key `tool_calls` and no calls."""
 
 
 def rows(prepared: Prepared) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ _MEMBERS = 1000
 # time for all the text before it (it counts the lines).
 _PIECE = 1000
 # Characters that a refused nesting has cost, as an estimate for those who count work.
-_NESTING = 4000
+_NESTING = 16_000
 
 
 class Cut(Exception):

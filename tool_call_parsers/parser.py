@@ -12,7 +12,7 @@ FamilyType = Callable[[Mapping[str, Schema], bool], Family]
 # What a text may cost before the rest of it counts as plain text: characters scanned beyond what was
 # consumed, places that looked like a call and were none (both grow with the text behind), and calls. Only
 # text made to cost time comes near.
-_SCANS_EACH, _SCANS = 4, 8_000_000
+_SCANS_EACH, _SCANS = 4, 4_000_000
 _PLACES_EACH, _PLACES = 1 / 100, 4_000
 _CALLS = 10_000
 # Characters that may be read again because a stream had not brought enough: for each fed, and in all.

@@ -15,6 +15,7 @@ from tool_call_parsers.json_text import Broken, Cut, Number, exact, is_json, val
 
 Schema = Mapping[str, Any]
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 # How deep references and alternatives of a schema are followed.
 _DEPTH = 10
 _INTEGER = re.compile(r"([+-]?)0*(\d+)", re.A)
@@ -36,7 +37,7 @@ _OTHER_NAMES = {
 
 def quoted(text: str) -> str:
     """The text as a JSON string."""
-    return json.dumps(text, ensure_ascii=False)
+    return _ENCODER.encode(text)
 
 
 def object_text(members: Mapping[str, str]) -> str:

@@ -31,8 +31,9 @@ FILLINGS = (
 pytestmark = pytest.mark.long
 
 
+@pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("name", list_parsers())
-def test_a_megabyte_of_beginnings_is_read_in_a_moment(name: str) -> None:
+def test_a_megabyte_of_beginnings_is_read_in_a_moment(name: str, strict: bool) -> None:
     openers = family_of(name)({}, False).openers
     texts = [opener + filling for opener in openers[:3] for filling in FILLINGS]
     texts += [*(filling for filling in FILLINGS if filling), openers[0][:-1] or openers[0]]
@@ -40,7 +41,7 @@ def test_a_megabyte_of_beginnings_is_read_in_a_moment(name: str) -> None:
     for part in texts:
         text = (part * (SIZE // len(part) + 1))[:SIZE]
         start = time.process_time()
-        get_parser(name).parse(text)
+        get_parser(name, strict).parse(text)
         spent = time.process_time() - start
         if spent > LIMIT:
             slow[part] = round(spent, 2)

@@ -105,17 +105,19 @@ def streamed(family: str, text: str, chance: random.Random) -> tuple[str, list[C
     return shown + progress.text, calls_of(calls + progress.tool_calls)
 
 
-PAIRS = [(family, name) for family in FORMATS for name in SCENARIOS if name not in CANNOT.get(family, ())]
+def scenarios_of(family: str) -> dict[str, list[Call]]:
+    return {name: calls for name, calls in SCENARIOS.items() if name not in CANNOT.get(family, ())}
 
 
-@pytest.mark.parametrize(("family", "scenario"), PAIRS)
-def test_a_family_reads_what_it_writes(family: str, scenario: str) -> None:
-    for dump in wire_formats.all_dumps():
-        text = FORMATS[family](SCENARIOS[scenario], dump)
-        parsed = get_parser(family).parse(text, TOOLS)
-        assert (calls_of(parsed.tool_calls), parsed.content) == (SCENARIOS[scenario], None), text
-        shown, calls = streamed(family, text, random.Random(scenario))
-        assert (calls, shown.strip()) == (SCENARIOS[scenario], ""), text
+@pytest.mark.parametrize("family", FORMATS)
+def test_a_family_reads_what_it_writes(family: str) -> None:
+    for scenario, calls in scenarios_of(family).items():
+        for dump in wire_formats.all_dumps():
+            text = FORMATS[family](calls, dump)
+            parsed = get_parser(family).parse(text, TOOLS)
+            assert (calls_of(parsed.tool_calls), parsed.content) == (calls, None), text
+            shown, found = streamed(family, text, random.Random(scenario))
+            assert (found, shown.strip()) == (calls, ""), text
 
 
 def test_every_family_is_here() -> None:
@@ -135,11 +137,12 @@ STRICT_CANNOT = {
 """Scenarios that the reference engines read otherwise."""
 
 
-@pytest.mark.parametrize(("family", "scenario"), PAIRS)
-def test_strict_reads_what_is_well_formed_as_the_engines_do(family: str, scenario: str) -> None:
-    text = FORMATS[family](SCENARIOS[scenario], wire_formats.dumps(ensure_ascii=False))
-    calls = calls_of(get_parser(family, strict=True).parse(text, TOOLS).tool_calls)
-    assert (calls == SCENARIOS[scenario]) is (scenario not in STRICT_CANNOT.get(family, ())), text
+@pytest.mark.parametrize("family", FORMATS)
+def test_strict_reads_what_is_well_formed_as_the_engines_do(family: str) -> None:
+    for scenario, calls in scenarios_of(family).items():
+        text = FORMATS[family](calls, wire_formats.dumps(ensure_ascii=False))
+        found = calls_of(get_parser(family, strict=True).parse(text, TOOLS).tool_calls)
+        assert (found == calls) is (scenario not in STRICT_CANNOT.get(family, ())), text
 
 
 TWO = [("write_file", {"path": "a", "content": CODE}), ("set_value", {"key": "k", "value": 12, "flag": True})]
@@ -193,7 +196,8 @@ def test_one_broken_call_leaves_its_siblings_whole(family: str) -> None:
 WORDS = (
     *("a", "B9", "été", "北京", "🚀", " ", "  ", "\n", "\t", "'", '"', "\\", "\\n", "`", "```"),
     *("{", "}", "[", "]", "(", ")", ",", ":", ";", "=", "#", "%", "&", "&amp;", "<", ">", "/", "</p>", "<b>"),
-    *("null", "true", "-1", "0", "1e5", "$x", "|", "<|", "|>", "\u200b", "\x7f", "*", "~", "@", "!", "?", ".", "…", "\u2028"),
+    *("null", "true", "-1", "0", "1e5", "$x", "|", "<|", "|>"),
+    *("\u200b", "\x7f", "*", "~", "@", "!", "?", ".", "…", "\u2028"),
 )  # fmt: skip
 
 
@@ -248,11 +252,9 @@ def test_layouts_that_mean_the_same_are_read_alike(number: int) -> None:
             assert (calls_of(parsed.tool_calls), parsed.content) == (SCENARIOS[name], None), text
 
 
-@pytest.mark.parametrize("family", FORMATS)
+@pytest.mark.parametrize("family", sorted(FORMATS.keys() - {"muse", "muse_glimmer"}))
 def test_the_tags_of_a_family_tell_it_while_it_streams(family: str) -> None:
     calls = SCENARIOS["the same tool twice"]
-    if family in ("muse", "muse_glimmer"):
-        pytest.skip("its header stands before its tags")
     bare = family if is_bare(family) else ""
     text = "So:\n" + FORMATS[family](calls, wire_formats.dumps())
     parser = DetectingParser(TOOLS, bare)
@@ -265,11 +267,11 @@ def test_the_tags_of_a_family_tell_it_while_it_streams(family: str) -> None:
     assert (shown + progress.text).strip() == "So:"
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 12))])
 @pytest.mark.parametrize("family", FORMATS)
 def test_whatever_a_call_holds_comes_back(family: str, seed: int) -> None:
     chance = random.Random(f"{family} {seed}")
-    for _ in range(15):
+    for _ in range(10):
         calls = [a_call(chance, family in FREE) for _ in range(chance.randint(1, 4))]
         calls = [call for call in calls if can_be_told(family, call)]
         text = FORMATS[family](calls, chance.choice([*wire_formats.all_dumps()])) if calls else ""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from corpus.compress_journal import Journal, Terms, Totals
+    from corpus.compress_journal import Journal
     from corpus.compress_plan import Limits
+    from corpus.compress_record import Terms, Totals
     from corpus.compress_summary import Summariser
     from corpus.tokenizer import Tokenizer
     from models.chat_model import ChatModel
@@ -116,10 +117,10 @@ async def _run(
     model: ChatModel | None,
     concurrency: int,
 ) -> int:
+    from commands.compress_progress import compress_progress
     from commands.stop_signals import StopSignals, leave_now
     from corpus.compress_run import CompressRun
     from corpus.compress_summary import SummariserUnusable
-    from corpus.progress import reading_bar
 
     if model is None:
         click.echo(NO_MODEL, err=True)
@@ -129,9 +130,16 @@ async def _run(
         os.write(2, STOPPING)
 
     problem = ""
-    with reading_bar("compressing", files) as advance:
+    with compress_progress(files) as progress:
         run = CompressRun(
-            files, journal, tokenizer, summariser, limits, concurrency=concurrency, advance=advance
+            files,
+            journal,
+            tokenizer,
+            summariser,
+            limits,
+            concurrency=concurrency,
+            advance=progress.advance,
+            tell=progress.tell,
         )
         signals = StopSignals(stop)
         try:
@@ -196,7 +204,7 @@ def _summariser(given: dict[str, Any]) -> tuple[ChatModel | None, Summariser]:
 def _terms(
     sizes: list[tuple[str, int]], tokenizer: Tokenizer, summariser: Summariser, limits: Limits
 ) -> Terms:
-    from corpus.compress_journal import Terms
+    from corpus.compress_record import Terms
 
     return Terms(
         sizes,

@@ -43,7 +43,8 @@ class _Item(Struct, frozen=True):
 
 
 class CompressRun:
-    """`advance` is called with the bytes that were read. `stop` may be called from a signal handler."""
+    """`advance` is called with the bytes that were read, `tell` with the totals after each row. `stop` may be
+    called from a signal handler."""
 
     def __init__(
         self,
@@ -55,8 +56,10 @@ class CompressRun:
         *,
         concurrency: int,
         advance: Callable[[int], None] | None = None,
+        tell: Callable[[Totals], None] = lambda totals: None,
     ) -> None:
         self.stopped = False
+        self._tell = tell
         self._files = files
         self._journal = journal
         self._summariser = summariser
@@ -122,6 +125,7 @@ class CompressRun:
         async with aclosing(results):
             async for item, result in results:
                 self._write(item, result)
+                self._tell(self.totals)
 
     def _items(self) -> Iterator[_Item]:
         place, done = 0, self.totals.rows
@@ -181,6 +185,7 @@ class CompressRun:
                         retry.keep(failed.place, result.line, facts)
                     else:
                         retry.put_aside(_still(failed, result))
+                    self._tell(totals)
         except BaseException:
             retry.close()
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 from tests.corpus.compressible import long_row, word_tokenizer, write_rows
@@ -41,6 +43,10 @@ class Compress:
             str(folder / "in.jsonl"), "-o", str(self.out),
             "--budget", str(BUDGET), "--tokenizer", str(folder), "--summary-tokens", "100", *model, *more,
         ]  # fmt: skip
+
+    @property
+    def line(self) -> str:
+        return shlex.join(self._command)
 
     def run(self, *more: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -370,3 +376,14 @@ def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_on_a_terminal_a_bar_tells_how_far_it_is(folder: Path) -> None:
+    write_rows(folder / "in.jsonl", mixed_rows(30))
+    child = pexpect.spawn(Compress(folder).line, dimensions=(24, 120), encoding="utf-8", timeout=20)
+    child.expect("compressing")
+    child.expect(r"\d+ rows, \d+ compressed")
+    child.expect("30 rows: 10 as they were, 20 compressed")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -82,10 +83,11 @@ def write_page(
         OutputError: the page cannot be written, or would replace one of the files.
     """
     before, after = _frame(_title(files))
+    beside = _room_for_parts(target)
     with (
         replaced(target, [file.path for file in files]) as page,
-        TemporaryFile() as index,
-        TemporaryFile() as blocks,
+        TemporaryFile(dir=beside) as index,
+        TemporaryFile(dir=beside) as blocks,
     ):
         result = _write_rows(files, index, blocks, advance)
         page.write(before.encode())
@@ -146,6 +148,12 @@ def _frame(title: str) -> tuple[str, str]:
         for half in _part("page.html").split("{index}")
     )
     return before, after
+
+
+def _room_for_parts(target: str | Path) -> str | None:
+    """The folder of the page, where there has to be room for it; None, the usual place, for a pipe."""
+    special = target == "-" or (os.path.exists(target) and not os.path.isfile(target))
+    return None if special else os.path.dirname(os.path.realpath(target))
 
 
 def _part(name: str) -> str:

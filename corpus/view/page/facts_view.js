@@ -3,7 +3,7 @@
 const SPOKEN = ['conversations', 'messages', 'steps', 'records', 'session', 'facts', 'prompt', 'completion', 'tools',
   'title', 'flags'];
 
-function factsView(entry, row, files) {
+function factsView(entry, row, files, turns) {
   const heading = make('h1', '', entry.title || `Row ${entry.number}`);
   heading.dir = 'auto';
   const link = make('a', 'number', `#${entry.number}`);
@@ -18,7 +18,7 @@ function factsView(entry, row, files) {
     if (text) chips.append(make('span', 'chip', text));
   }
   const view = make('header', 'facts', heading, chips);
-  view.append(allFacts(row));
+  if (turns.length) view.append(allFacts(row));
   const tools = toolsOf(row);
   if (tools.length) view.append(toolsView(tools));
   return view;

@@ -142,7 +142,7 @@ class Page {
     const talk = document.getElementById('talk');
     const value = jsonOrNothing(this.text);
     const turns = value === undefined ? [] : turnsOf(value);
-    const inside = make('div', 'talk-inside', factsView(this.row, value, this.store.files));
+    const inside = make('div', 'talk-inside', factsView(this.row, value, this.store.files, turns));
     if (!turns.length) {
       inside.append(make('p', 'nothing', value === undefined ? 'This row cannot be read here; its text:'
         : 'This row is no conversation; what it holds:'));

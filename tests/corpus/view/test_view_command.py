@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from conversation.message import AssistantMessage, UserMessage
 from tests.corpus.view.written import index, row, save
 from trajectories.session_file import SessionWriter
 from trajectories.session_record import Header
+
+ROOT = Path(__file__).parents[3]
 
 
 def run(*arguments: str | Path, given: bytes | None = None) -> Result:
@@ -105,3 +110,21 @@ def test_open_asks_the_browser_for_the_page(tmp_path: Path, monkeypatch: pytest.
     save(tmp_path / "rows.jsonl", [row(1)])
     assert run(tmp_path / "rows.jsonl", "--open").exit_code == 0
     assert (tmp_path / "asked").read_text().strip() == (tmp_path / "rows.html").as_uri()
+
+
+def test_a_file_name_of_any_bytes_makes_a_page(tmp_path: Path) -> None:
+    name = os.fsdecode(b"r\xff<b>\x1b[31m\xe2\x80\xae.jsonl")
+    save(tmp_path / name, [row(1)])
+    done = run(tmp_path / name, "-o", tmp_path / "page.html")
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "page.html").read_text()
+    assert "<title>r&lt;U+DCFF&gt;&lt;b&gt;␛[31m&lt;U+202E&gt;.jsonl</title>" in text
+
+
+def test_the_page_can_go_into_a_pipe(tmp_path: Path) -> None:
+    save(tmp_path / "rows.jsonl", [row(1)])
+    command = [sys.executable, "cli.py", "data", "view", str(tmp_path / "rows.jsonl"), "-o", "-"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert done.stdout.startswith(b"<!doctype html>")
+    assert done.stdout.endswith(b"</html>\n")
+    assert done.stderr == b"1 row\n"

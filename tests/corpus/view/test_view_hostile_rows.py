@@ -126,6 +126,7 @@ def test_a_hundred_thousand_of_anything_do_not_stop_the_page(shape: str, look: L
     rows: dict[str, dict[str, Any]] = {
         "turns": {"conversations": [{"from": "gpt", "value": "x"} for _ in many]},
         "calls": {"messages": [{"role": "assistant", "content": "x", "tool_calls": [call for _ in many]}]},
+        "turns of calls": {"messages": [{"role": "assistant", "tool_calls": [call]} for _ in many]},
         "results": {
             "messages": [{"role": "tool", "tool_call_id": str(each), "content": "x"} for each in many]
         },

@@ -124,7 +124,7 @@ XML_ROWS: tuple[Row, ...] = (
     Row("functiongemma", "gemma:FunctionGemma", (), r"functiongemma", r"<start_function_call>"),
     Row("minicpm5", "minicpm5:Minicpm5", ("minicpm5xml",), r"minicpm-?5", r"<function[\s\u0120]*name="),
     Row("muse_glimmer", "muse:MuseGlimmer", (), r"muse-?glimmer"),
-    Row("muse", "muse:Muse", (), r"\bmuse", r"<atem:(invoke|function_calls)"),
+    Row("muse", "muse:Muse", (), r"\bmuse\b", r"<atem:(invoke|function_calls)"),
     Row("minimax_m2", "minimax:MinimaxM2", (), r"minimax-?m2", r"<minimax:tool_call>"),
     Row("deepseek_v41", "dsml:DeepseekV41", (), r"deepseek-?v4[.-]?1", r"<｜DSML｜ (calls|invoke)"),
     Row("deepseek_v4", "dsml:DeepseekV4", (), r"deepseek-?v4", r"<｜DSML｜tool_?calls>"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from commands.export_output import Export, is_output, write_export
 from commands.session_problems import TOLD, SessionFailure, counted, tell_problems
 from commands.session_sources import is_source, sessions_named
 from configuration.home import SettingsError, logs_dir, read_secrets
+from corpus.progress import reading_bar
 from corpus.row_filter import FilterError, RowFilter, parse_filter
 from corpus.writing import OutputError
 from safety.redact import Redactor
@@ -25,6 +27,9 @@ from trajectories.session_list import session_files
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.sharegpt import sharegpt_row
 from trajectories.targets import TARGETS, Target, UnknownTarget, find_target
+
+MANY = 100
+"""From so many sessions on a bar shows how far it is."""
 
 _FORMATS = "\b\nFormats:\n" + "\n".join(f"  {each.name:14}{each.description}" for each in FORMATS.values())
 _FAMILIES = "Families: " + ", ".join(each.name for each in TARGETS) + "."
@@ -83,13 +88,22 @@ def export(
     )
     paths = _paths(wanted, everything=everything or (bool(filters) and not wanted))
     try:
-        written = write_export(exporter.exports(paths), exporter.format, output or "-", target or "")
+        with _bar(paths, output) as advance:
+            exports = exporter.exports(paths, advance)
+            written = write_export(exports, exporter.format, output or "-", target or "")
     except (OutputError, MissingLibrary, SideFileError) as error:
         raise SessionFailure(error) from None
     exporter.tell()
     if output not in (None, "-"):
         beside = "".join(f", with {side.name} beside it" for side in written.side_files)
         click.echo(f"{counted(written.sessions)} written to {output}{beside}", err=True)
+
+
+def _bar(paths: list[_Named], output: str | None) -> AbstractContextManager[Callable[[int], None]]:
+    """A bar where somebody would have to wait, and does not see the rows pass."""
+    if output in (None, "-") or len(paths) < MANY:
+        return nullcontext(lambda _: None)
+    return reading_bar("exporting", [each.path for each in paths])
 
 
 class _Named(NamedTuple):
@@ -117,9 +131,11 @@ class _Exporter:
         self._redactor = redactor
         self._seen = self._without = 0
 
-    def exports(self, paths: Iterable[_Named]) -> Iterator[Export]:
+    def exports(self, paths: Iterable[_Named], advance: Callable[[int], None]) -> Iterator[Export]:
+        """`advance` is told the bytes that were read."""
         for path, strict in paths:
             session = self._load(path, strict)
+            advance(path.stat().st_size if session else 0)
             if session is None or not self._wanted(session):
                 continue
             tell_problems(session)

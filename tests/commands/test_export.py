@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pexpect
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -298,3 +299,21 @@ def test_thousands_of_sessions_are_exported_in_bounded_memory(folder: Path, tmp_
     one, all_of_them = peak("latest"), peak("--all")
     assert (tmp_path / "rows.jsonl").stat().st_size > 200_000_000
     assert all_of_them - one < 30_000
+
+
+def test_a_person_sees_how_far_a_long_export_is(folder: Path, tmp_path: Path) -> None:
+    path = save(folder)
+    for n in range(120):
+        (folder / f"20260101_000000_{n:06d}_aaaaaa.jsonl").write_bytes(path.read_bytes())
+    child = pexpect.spawn(
+        sys.executable,
+        ["-c", "from commands.export import export; export()", "--all", "-o", str(tmp_path / "rows.jsonl")],
+        cwd=str(ROOT),
+        encoding="utf-8",
+        timeout=30,
+    )
+    child.expect_exact("exporting")
+    child.expect_exact("121 sessions written")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0

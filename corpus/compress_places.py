@@ -43,19 +43,29 @@ def moved_fields(row: Mapping[str, Any], moved: Moved) -> dict[str, Any]:
         if flags is not None:
             fields["flags"] = flags
     answers = _json_list(row.get("answers"))
-    place = "turn" if moved.key == "conversations" else "message"
-    if answers is None or not all(isinstance(each.get(place), int) for each in answers):
+    if answers is None:
         return fields
-    kept = [{**each, place: now} for each in answers if (now := moved.place(each[place])) is not None]
-    fields["answers"] = _json_text(kept)
+    now = [_moved_answer(each, moved) for each in answers]
+    fields["answers"] = _json_text([each for each in now if each])
     compactions = _json_list(row.get("compactions"))
     if compactions is not None and all(isinstance(each.get("answer"), int) for each in compactions):
-        first = sum(each[place] < moved.start for each in answers)
-        gone = len(answers) - len(kept)
         fields["compactions"] = _json_text(
-            [{**each, "answer": _answer(each["answer"], first, gone)} for each in compactions]
+            [{**each, "answer": sum(map(bool, now[: each["answer"]]))} for each in compactions]
         )
     return fields
+
+
+def _moved_answer(answer: dict[str, Any], moved: Moved) -> dict[str, Any]:
+    """{} where the answer is in neither list of the row any more."""
+    key = "turn" if moved.key == "conversations" else "message"
+    old = answer.get(key)
+    if not isinstance(old, int):
+        return answer
+    place = moved.place(old)
+    if place is not None:
+        return {**answer, key: place}
+    rest = {name: value for name, value in answer.items() if name != key}
+    return rest if {"turn", "message"} & set(rest) else {}
 
 
 def _flags(flags: Any, moved: Moved) -> list[Any] | None:
@@ -68,11 +78,6 @@ def _flags(flags: Any, moved: Moved) -> list[Any] | None:
     new.append({"turn": moved.note, "flag": "summary"})
     before = [flag for flag in stay if flag["turn"] < moved.start]
     return [*before, *new, *stay[len(before) :]]
-
-
-def _answer(old: int, first: int, gone: int) -> int:
-    """The place among the answers when `gone` of them, from `first` on, are gone."""
-    return min(old, first) if old < first + gone else old - gone
 
 
 def _json_list(text: Any) -> list[dict[str, Any]] | None:

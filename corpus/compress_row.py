@@ -114,6 +114,7 @@ class RowCompressor:
         before = first.tokens
         fields = msgspec.json.decode(row.raw, type=dict[str, msgspec.Raw])
         usage, facts = Usage(), []
+        changed: dict[str, Any] = {}
         for side, cut in cuts:
             gone = side.turns[cut.start : cut.end]
             said = [Said(turn.role, "\n".join(side.texts[turn.start : turn.end])) for turn in gone]
@@ -137,10 +138,9 @@ class RowCompressor:
                     summary.cut_off or shortened,
                 )
             )
-            for name, value in moved_fields(row.value, moved).items():
-                fields[name] = _raw(value)
+            changed |= moved_fields({**row.value, **changed}, moved)
             usage += summary.usage
-        line = row_line(fields)[:-1]
+        line = row_line(fields | {name: _raw(value) for name, value in changed.items()})[:-1]
         after = next((each.tokens_after for each in facts if each.of == first.key), before)
         return self._checked(row, RowResult("compressed", line, before, after, tuple(facts), usage))
 

@@ -220,6 +220,38 @@ def test_openai_messages_are_compressed_too_and_results_stay_with_their_calls(to
     assert validate_line(both.line) == []
 
 
+def test_in_a_row_of_both_layouts_facts_of_answers_move_in_both(tokenizer: Tokenizer) -> None:
+    turns = [
+        {"from": "human", "value": "Go on."},
+        {"from": "gpt", "value": "<think>\n</think>\n" + "word " * 50},
+    ] * 30
+    messages = [{"role": "system", "content": "Work."}]
+    for turn in turns:
+        messages.append(
+            {"role": "user" if turn["from"] == "human" else "assistant", "content": turn["value"]}
+        )
+    answers = [{"turn": place, "message": place + 1, "at": place} for place in range(1, 60, 2)]
+    row = long_row(
+        1, 2, conversations=turns, tools="[]", flags=[], messages=messages, answers=json.dumps(answers)
+    )
+    result = compress(row, tokenizer, 1000, summary_tokens=50)
+    new = json.loads(result.line)
+    assert [cut.of for cut in result.cuts] == ["conversations", "messages"]
+    kept = json.loads(new["answers"])
+    assert 5 < len(kept) < 30
+    for each in kept:
+        assert new["conversations"][each["turn"]]["from"] == "gpt"
+        assert new["messages"][each["message"]]["role"] == "assistant"
+    for cut, key, there in zip(result.cuts, ("turn", "message"), ("conversations", "messages"), strict=True):
+        places = [each[key] for each in kept if key in each]
+        assert places == [
+            place
+            for place, turn in enumerate(new[there])
+            if "gpt" in turn.values() or "assistant" in turn.values()
+        ]
+        assert cut.note not in places
+
+
 @pytest.mark.parametrize(
     "row",
     [

@@ -57,7 +57,12 @@ def _equal_names(count: int) -> tuple[str, ...]:
 @click.option("--ratio", metavar="R,R…", callback=_ratio, help="Shares: 0.9,0.1 or train=8,dev=1,test=1.")
 @click.option("--parts", type=click.IntRange(2, MOST_PARTS), metavar="N", help="N parts of the same size.")
 @click.option(
-    "--seed", type=SEEDS, default=0, show_default=True, help="The same seed parts them the same way."
+    "--seed",
+    metavar="S",
+    type=SEEDS,
+    default=0,
+    show_default=True,
+    help="The same seed parts them the same way.",
 )
 @click.option(
     "--by",

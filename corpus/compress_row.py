@@ -142,7 +142,8 @@ class RowCompressor:
             usage += summary.usage
         line = row_line(fields | {name: _raw(value) for name, value in changed.items()})[:-1]
         after = next((each.tokens_after for each in facts if each.of == first.key), before)
-        return self._checked(row, RowResult("compressed", line, before, after, tuple(facts), usage))
+        result = RowResult("compressed", line, before, after, tuple(facts), usage)
+        return await asyncio.to_thread(self._checked, row, result)
 
     def _checked(self, row: Row, result: RowResult) -> RowResult:
         """A row that was valid must be so still."""
@@ -169,7 +170,8 @@ class RowCompressor:
         texts = [_text(item) for item in items]
         # A chat template writes out the tools, except where the system turn lists them already.
         listed = bool(texts) and "<tools>" in texts[0]
-        counts = self._tokenizer.count_many([*texts, as_text(tools) if tools and not listed else ""])
+        told = "" if listed or tools in (None, [], "[]") else as_text(tools)
+        counts = self._tokenizer.count_many([*texts, told])
         side = _Side(key, items, texts, [], counts[-1])
         for index, item in enumerate(items):
             name = item.get("from", item.get("role")) if isinstance(item, dict) else None

@@ -53,7 +53,7 @@ def compress(
 
 def weight(row: dict[str, Any], tokenizer: Tokenizer, turn_tokens: int = 5) -> int:
     texts = [turn["value"] for turn in row["conversations"]]
-    tools = 0 if "<tools>" in texts[0] else tokenizer.count(row["tools"])
+    tools = 0 if "<tools>" in texts[0] or row["tools"] == "[]" else tokenizer.count(row["tools"])
     return sum(tokenizer.count(text) + turn_tokens for text in texts) + tools
 
 

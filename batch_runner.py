@@ -54,7 +54,7 @@ class Standing:
 
 
 class BatchRun:
-    """One start of a run. `tell` gets sentences for the person, `show` the standing after each result."""
+    """One start of a run. `tell` gets sentences for the person, `show` the standing when it changes."""
 
     def __init__(
         self,
@@ -118,6 +118,7 @@ class BatchRun:
             prompt = self._prompts[index]
             toolsets = draw_toolsets(plan.toolsets, plan.seed, index)
             self.standing.running += 1
+            self._show(self.standing)
             yield PromptTask(index, prompt.text, prompt.fields, toolsets, plan.seed)
 
     def _take(self, result: TaskResult) -> None:

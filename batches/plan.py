@@ -53,7 +53,6 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     concurrency: int = 32
     workers: int = 1
     engine: str = "local"
-    sandbox: str = ""
     keep_folders: bool = False
 
 

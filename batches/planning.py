@@ -27,6 +27,8 @@ SEATS_A_WORKER = 16
 PATIENCE = {"attempts": 10, "total": 900.0}
 """Of `retry`, where nothing else is set: nobody waits at a prompt, and a rate limit passes."""
 
+_NO_POLICY = ("", "ask")
+"""To be asked is none where nobody can answer."""
 _SERVERS = ("model.base_url", "model.provider")
 
 
@@ -121,8 +123,9 @@ def next_plan(
 def unattended(loaded: LoadedSettings) -> Settings:
     """The settings for work that nobody watches, where they do not say otherwise.
 
-    Answers come whole; retries are patient; rows are written by the run. Where no policy is stated, tools
-    may write in the task's own folder, and have no other effect.
+    Answers come whole; retries are patient; rows are written by the run. Where no policy is stated and
+    commands run on this machine, tools may write in the task's own folder, and have no other effect; in a
+    sandbox they may do everything.
     """
     settings = loaded.settings
     if loaded.origin("model.stream") == "built-in":
@@ -134,13 +137,15 @@ def unattended(loaded: LoadedSettings) -> Settings:
     settings = assembly.override(settings, "sessions", save=True, trajectories=False)
     if settings.model.name == OFFLINE.name and "flag" not in map(loaded.origin, _SERVERS):
         settings = assembly.override(settings, "model", provider=OFFLINE.name, base_url="")
-    mode = "auto-edit" if is_unstated(loaded) else None
-    return assembly.override(settings, "gate", mode=mode)
+    if settings.gate.mode in _NO_POLICY:
+        walled = settings.terminal.backend != "local"
+        settings = assembly.override(settings, "gate", mode="yolo" if walled else "auto-edit")
+    return settings
 
 
-def is_unstated(loaded: LoadedSettings) -> bool:
-    """Whether nobody has said what tools may do; to be asked is no policy where nobody can answer."""
-    return loaded.settings.gate.mode in ("", "ask")
+def is_held_back(loaded: LoadedSettings) -> bool:
+    """Whether nobody has said what tools may do on this machine, so that they may do little."""
+    return loaded.settings.gate.mode in _NO_POLICY and loaded.settings.terminal.backend == "local"
 
 
 def endpoint_of(plan: RunPlan, environ: Mapping[str, str] = os.environ) -> Endpoint:
@@ -213,6 +218,7 @@ def _differences(before: RunPlan, wishes: Wishes, loaded: LoadedSettings) -> lis
         ("--model", "model.name"), ("--provider", "model.provider"), ("--max-turns", "agent.max_turns"),
         ("--reasoning-effort", "model.reasoning_effort"), ("--policy", "gate.mode"),
         ("--max-tokens", "model.max_tokens"), ("--temperature", "model.temperature"),
+        ("--sandbox", "terminal.backend"),
     ):  # fmt: skip
         if loaded.origin(key) == "flag":
             section, _, name = key.partition(".")

@@ -53,6 +53,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 @click.option("--prefill", type=click.Path(path_type=Path), metavar="FILE",
               help="Messages (JSON list) sent before each prompt, and in no row.")  # fmt: skip
 @click.option("--policy", type=click.Choice(POLICIES), help="What tools may do; see below.")
+@click.option("--sandbox", metavar="NAME", help="Where commands run (terminal.backend).")
 @click.option("--keep-folders", is_flag=True, default=None, help="Keep each task's working folder.")
 def batch(prompts: Path | None, name: str | None, list_distributions: bool, **given: Any) -> None:
     """Hold a conversation for each line of PROMPTS and keep them as training rows.
@@ -99,6 +100,7 @@ def _flags(given: dict[str, Any]) -> dict[str, Any]:
         "model.reasoning_effort": given["reasoning_effort"],
         "agent.max_turns": given["max_turns"],
         "gate.mode": given["policy"],
+        "terminal.backend": given["sandbox"],
     }
 
 

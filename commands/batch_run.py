@@ -28,6 +28,11 @@ UNSTATED = (
     "no policy was stated: tools may write in their task's own folder, and run no commands. To let them: "
     "--policy yolo (everything, as you, on this machine)"
 )
+POLICIES = {
+    "auto-edit": "policy auto-edit: tools may write in their task's own folder, and run no commands",
+    "yolo": "policy yolo: tools may do everything{where}",
+    "deny": "policy deny: tools may read, and nothing else",
+}
 
 
 def run_batch(
@@ -70,7 +75,7 @@ def _plan(
     resume: bool,
 ) -> tuple[RunPlan, list[Prompt]]:
     """The plan, written to the folder, and what is worth knowing about it told."""
-    from batches.planning import endpoint_of, first_plan, is_unstated, next_plan
+    from batches.planning import endpoint_of, first_plan, is_held_back, next_plan
     from batches.prompts import read_prompts
 
     distribution: Distribution | None = None
@@ -89,14 +94,14 @@ def _plan(
         endpoint_of(plan)
         folder.read_back(prompts)
     folder.write_plan(plan)
-    unstated = not resume and is_unstated(loaded)
-    for line in _opening(plan, folder, distribution, unstated=unstated):
+    held_back = not resume and is_held_back(loaded)
+    for line in _opening(plan, folder, distribution, held_back=held_back):
         _say(line)
     return plan, prompts
 
 
 def _opening(
-    plan: RunPlan, folder: RunFolder, distribution: Distribution | None, *, unstated: bool
+    plan: RunPlan, folder: RunFolder, distribution: Distribution | None, *, held_back: bool
 ) -> list[str]:
     import model_tools
     from batches.planning import endpoint_of
@@ -127,8 +132,10 @@ def _opening(
         list(plan.toolsets), plan.settings.tools.disabled, plan.settings.tools.custom
     )
     lines += [f"without the tool {name}: {reason}" for name, reason in missing]
-    if unstated and any(set(tool.effects) - {"read", "write"} for tool in tools):
-        lines.append(UNSTATED)
+    if any(set(tool.effects) - {"read"} for tool in tools):
+        where = ", as you, on this machine" if plan.settings.terminal.backend == "local" else ""
+        stated = POLICIES.get(plan.settings.gate.mode, "").format(where=where)
+        lines.append(UNSTATED if held_back else stated)
     return lines
 
 

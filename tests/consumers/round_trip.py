@@ -1,6 +1,6 @@
 """Export → chat template → the family's parser: are the calls the same?
 
-    python -m tests.consumers.round_trip        prints the table of docs/consumers.md
+python -m tests.consumers.round_trip        prints the table of docs/consumers.md
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from trajectories.openai_messages import openai_row
 
 # Which parser reads what a template writes. The first that is found in the template's name counts.
 _FAMILIES = (
-    ("hermes-2|hermes-3|hermes|qwq|qwen-qwen2|qwen2_5|qwen3-0|qwen3_instruct|qwen3_vl|qwen3$|qwen3_training", "hermes"),
+    (
+        "hermes-2|hermes-3|hermes|qwq|qwen-qwen2|qwen2_5|qwen3-0|qwen3_instruct|qwen3_vl|qwen3$|qwen3_training",
+        "hermes",
+    ),
     ("qwen3-coder|qwen3coder|qwen3[._][568]", "qwen3_coder"),
     ("llama4_pythonic", "llama4_pythonic"),
     ("llama3.2_pythonic|gemma3_pythonic|toolace", "pythonic"),
@@ -121,7 +124,9 @@ def _exact(value: Any) -> str:
 
 
 def _shared_start(one: str, other: str) -> str:
-    size = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    size = next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
     return one[:size]
 
 

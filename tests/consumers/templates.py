@@ -1,6 +1,6 @@
 """Real chat templates: those that installed libraries ship, and the `*.jinja` files of a folder of one's own.
 
-    HERMES_CHAT_TEMPLATES=DIR .ci/consumers
+HERMES_CHAT_TEMPLATES=DIR .ci/consumers
 """
 
 from __future__ import annotations

@@ -253,6 +253,17 @@ def test_layouts_that_mean_the_same_are_read_alike(number: int) -> None:
 
 
 @pytest.mark.parametrize("family", sorted(FORMATS.keys() - {"muse", "muse_glimmer"}))
+def test_what_calls_no_declared_tool_can_stay_text_to_the_letter(family: str) -> None:
+    calls = [("get_weather", {"city": "Paris", "days": 2}), ("other", {})]
+    text = "So:\n" + FORMATS[family](calls, wire_formats.dumps()) + "\nEnd."
+    parser = get_parser(family, tools=TOOLS, declared_only=True)
+    assert parser.parse(text) == (text, [])
+    assert "".join(parser.feed(character).text for character in text) + parser.finish().text == text
+    real = FORMATS[family](SCENARIOS["one"], wire_formats.dumps())
+    assert calls_of(parser.parse(text + real).tool_calls) == SCENARIOS["one"]
+
+
+@pytest.mark.parametrize("family", sorted(FORMATS.keys() - {"muse", "muse_glimmer"}))
 def test_the_tags_of_a_family_tell_it_while_it_streams(family: str) -> None:
     calls = SCENARIOS["the same tool twice"]
     bare = family if is_bare(family) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,51 @@ def test_a_page_that_was_not_copied_to_its_end_says_so(look: Look, tmp_path: Pat
     page.get_by_text("Row 20: this page is incomplete: the file was not copied to its end").wait_for()
     page.evaluate("location.hash = '#row=1'")
     look.row(1)
+
+
+VALUES: list[Any] = [
+    None, True, 0, -1, 3.0, 1.5, 12345678901234567890, 0.12345678901234567890123, "", "text", "constructor",
+    "__proto__", "9e3", [], [None], ["a"], {}, {"a": 1}, {"text": 3}, {"type": {}}, [[[]]], "<think>", "</tool_call>",
+]  # fmt: skip
+
+
+def mutated(draw: random.Random, value: Any) -> Any:
+    """The same value with another one in place of some of its parts."""
+    if draw.random() < 0.06:
+        return draw.choice(VALUES)
+    if isinstance(value, dict):
+        return {key: mutated(draw, each) for key, each in value.items()}
+    return [mutated(draw, each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.timeout(180)
+def test_rows_with_anything_in_the_place_of_anything_are_shown(look: Look, tmp_path: Path) -> None:
+    call = {"id": "c1", "function": {"name": "terminal", "arguments": '{"n": 12345678901234567890}'}}
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "cost": 0.5}
+    seeds = [
+        row(1),
+        {"messages": [
+            {"role": "user", "content": [{"type": "text", "text": "x"}]},
+            {"role": "assistant", "content": "y", "reasoning": "z", "tool_calls": [call], "usage": usage},
+            {"role": "tool", "tool_call_id": "c1", "content": "r"}], "tools": [call]},
+        {"steps": [{"source": "agent", "message": "m", "metrics": usage, "timestamp": "t", "tool_calls": [call],
+                    "observation": {"results": [{"source_call_id": "c1", "content": "r"}]}}]},
+        {"session": {"system": "s", "tools": [call]}, "facts": {"seconds": 3.0, "usage": usage}, "records": [
+            {"type": "user", "content": "x", "entry": 0, "ts": "2026-11-21T07:18:13Z", "origin": "notice"},
+            {"type": "assistant", "content": "y", "tool_calls": [{"id": "c1", "name": "t", "arguments": "{}"}],
+             "usage": usage, "seconds": 1.5, "flawed": "f", "tokens": {"answer": [1, 2]}, "entry": 1},
+            {"type": "tool", "call_id": "c1", "name": "t", "content": "r", "seconds": 2.0, "approval": "once"},
+            {"type": "rollback", "keep": 1, "reason": "r"}, {"type": "superseded", "text": "t"},
+            {"type": "compaction", "start": 0, "end": 1, "before": 5, "after": 3, "text": "t"},
+            {"type": "change", "what": "model", "value": "m"}, {"type": "git", "commit": "c", "dirty": True},
+            {"type": "turn", "outcome": "done", "requests": 2, "seconds": 3.0}]},
+    ]  # fmt: skip
+    draw = random.Random(7)
+    rows = [made for _ in range(60) for seed in seeds if isinstance(made := mutated(draw, seed), dict)]
+    page = look.at(page_of(tmp_path, *rows), "#row=1")
+    look.press("r")
+    for number in range(1, len(rows) + 1):
+        look.row(number)
+        page.evaluate("() => document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        look.press("j")
+    assert look.complaints == []

@@ -146,6 +146,7 @@ class _Walk:
         self.broken = False
         self.ended_unbegun = False
         self._brackets = ""
+        self._refused = False
         self._coming: list[str] = []
         self._waiting = 0
         self._at = 0
@@ -323,12 +324,15 @@ class _Walk:
         return True
 
     def _only(self, declared: Container[str], region: Region, raw: str) -> Region:
-        """The region; as text, with the brackets before it, if it calls what is not declared."""
+        """The region; as text, with the brackets round it, if it calls what is not declared."""
         raw, self._brackets = self._brackets + raw, ""
-        if any(made["function"]["name"] not in declared for made in region.calls):
-            return region._replace(calls=(), text=raw, then="")
-        if region.then and not region.calls and not region.text:
+        if region.calls:
+            self._refused = any(made["function"]["name"] not in declared for made in region.calls)
+            return region._replace(calls=(), text=raw, then="") if self._refused else region
+        if not region.text and region.then:
             self._brackets = raw
+        elif not region.text and self._refused:
+            return region._replace(text=raw)
         return region
 
     def _pass(self, mark: str) -> None:

@@ -35,7 +35,7 @@ function usageChips(entry, row) {
   const chips = [];
   if (entry.tokens >= 0) chips.push(`${counted(entry.tokens)} tokens`);
   if (entry.cost !== null) chips.push(dollars(entry.cost));
-  if (Number.isFinite(facts?.seconds) && facts.seconds > 0) chips.push(`${facts.seconds.toFixed(1)} s`);
+  if (amount(facts?.seconds)) chips.push(`${facts.seconds.toFixed(1)} s`);
   if (entry.when) chips.push(entry.when.slice(0, 16).replace('T', ' '));
   return chips;
 }

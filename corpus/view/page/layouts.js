@@ -3,6 +3,7 @@
 // turn does not count ("rolled back").
 
 const ROLES = {
+  __proto__: null, // a role called "constructor" is nobody we know
   system: 'system', developer: 'system', human: 'human', user: 'human', gpt: 'gpt', assistant: 'gpt', model: 'gpt',
   agent: 'gpt', function_call: 'gpt', tool_call: 'gpt', tool: 'tool', observation: 'tool', function: 'tool',
   tool_response: 'tool', function_response: 'tool', ipython: 'tool',
@@ -12,7 +13,16 @@ function newTurn(index, role, more) {
   return { index, role, text: '', reasoning: '', calls: [], results: [], flags: [], facts: {}, gone: '', ...more };
 }
 
-/** The turns of a row; none where there is nothing that reads as a conversation. */
+/** The turns of a row, none where it is no conversation. A row that nobody thought of must not end the page. */
+function readTurns(row) {
+  try {
+    return turnsOf(row);
+  } catch (error) {
+    console.error('this row cannot be read as a conversation:', error);
+    return [];
+  }
+}
+
 function turnsOf(row) {
   if (!isObject(row)) return [];
   if (isObject(row.session) && Array.isArray(row.records)) return sessionTurns(row.records, row.session.system);
@@ -30,14 +40,19 @@ function turnsOf(row) {
 }
 
 function isObject(value) {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !JSON.isRawJSON?.(value);
+}
+
+/** A number out of a row, 0 where there is none. */
+function amount(value) {
+  return Number.isFinite(value) ? value : 0;
 }
 
 function asText(content) {
   if (typeof content === 'string') return content;
   if (content === null || content === undefined) return '';
   if (Array.isArray(content) && content.length && content.every(isObject)) {
-    return content.map((part) => (typeof part.text === 'string' ? part.text : `[${part.type ?? 'part'}]`)).join('\n');
+    return content.map((part) => (typeof part.text === 'string' ? part.text : `[${asText(part.type) || 'part'}]`)).join('\n');
   }
   return prettyJson(content);
 }

@@ -141,7 +141,7 @@ class Page {
   showRow() {
     const talk = document.getElementById('talk');
     const value = jsonOrNothing(this.text);
-    const turns = value === undefined ? [] : turnsOf(value);
+    const turns = readTurns(value);
     const inside = make('div', 'talk-inside', factsView(this.row, value, this.store.files, turns));
     if (!turns.length) {
       inside.append(make('p', 'nothing', value === undefined ? 'This row cannot be read here; its text:'
@@ -164,10 +164,20 @@ class Page {
     const inside = document.querySelector('.talk-inside');
     inside.querySelector('.more-turns')?.remove();
     const some = this.turns.slice(this.shown, end);
-    inside.append(...some.map((turn, place) => turnView(turn, this.shown + place, this.row)));
+    inside.append(...some.map((turn, place) => this.turnView(turn, this.shown + place)));
     this.shown += some.length;
     const rest = this.turns.length - this.shown;
     if (rest > 0) inside.append(button(`${counted(rest, 'more turn')}`, 'more more-turns', () => this.showTurns(this.shown + TURNS)));
+  }
+
+  /** A turn that cannot be shown says so, and the others are shown. */
+  turnView(turn, place) {
+    try {
+      return turnView(turn, place, this.row);
+    } catch (error) {
+      console.error('this turn cannot be shown:', error);
+      return make('p', 'nothing', `Turn ${place} cannot be shown (${error.message}); the raw row has it.`);
+    }
   }
 
   showRaw() {

@@ -55,7 +55,7 @@ class Search {
 
   async text(row, place) {
     const line = await this.store.text(row);
-    const said = spokenText(turnsOf(jsonOrNothing(line))) || line; // a row that is no conversation as it stands
+    const said = spokenText(readTurns(jsonOrNothing(line))) || line; // a row that is no conversation as it stands
     const text = [row.title, row.id, row.model, said].join('\n').toLowerCase();
     if (this.kept + text.length <= ROOM) {
       this.kept += text.length;

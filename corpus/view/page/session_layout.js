@@ -13,11 +13,11 @@ function sessionTurns(records, system) {
   };
   for (const record of records.filter(isObject)) {
     // Records of old files have no number: an entry begins with each message that is no result.
-    if (record.type === 'user' || record.type === 'assistant') entry = record.entry >= 0 ? record.entry : entry + 1;
+    if (record.type === 'user' || record.type === 'assistant') entry = Number.isInteger(record.entry) ? record.entry : entry + 1;
     switch (record.type) {
       case 'user': {
         const notice = record.origin && record.origin !== 'person';
-        add(notice ? 'note' : 'human', record, { text: asText(record.content), name: notice ? record.origin : '' });
+        add(notice ? 'note' : 'human', record, { text: asText(record.content), name: notice ? asText(record.origin) : '' });
         break;
       }
       case 'assistant':
@@ -32,8 +32,8 @@ function sessionTurns(records, system) {
         });
         break;
       case 'rollback':
-        for (const turn of turns) if (turn.entry >= record.keep) turn.gone ||= `rolled back: ${asText(record.reason)}`;
-        entry = record.keep - 1;
+        for (const turn of turns) if (turn.entry >= amount(record.keep)) turn.gone ||= `rolled back: ${asText(record.reason)}`;
+        entry = amount(record.keep) - 1;
         add('note', record, { name: 'roll-back', text: asText(record.reason) });
         break;
       default: {
@@ -54,13 +54,15 @@ function addAnswer(add, record, calls) {
   if (record.interrupted) turn.flags.push('interrupted');
   if (record.finish_reason === 'length') turn.flags.push('cut off');
   Object.assign(turn.facts, { usage: record.usage, seconds: record.seconds, model: asText(record.model) });
-  if (isObject(record.tokens)) turn.facts.ids = asText(record.tokens.answer?.length ?? '');
+  if (isObject(record.tokens)) turn.facts.ids = Array.isArray(record.tokens.answer) ? record.tokens.answer.length : 0;
 }
 
 function addResult(add, record, calls) {
-  const { seconds, approval, status, name, ts } = record;
-  const result = newResult(asText(record.content), { name, id: record.call_id, status, seconds, approval, ts });
-  const call = calls.get(record.call_id);
+  const result = newResult(asText(record.content), {
+    name: asText(record.name), id: asText(record.call_id), status: asText(record.status), approval: asText(record.approval),
+    seconds: record.seconds,
+  });
+  const call = calls.get(result.id);
   if (call && !call.result) call.result = result;
   else add('tool', record, { results: [result] });
 }
@@ -69,8 +71,8 @@ function addResult(add, record, calls) {
 function eventText(record) {
   switch (record.type) {
     case 'compaction':
-      return `Entries ${record.start} to ${record.end - 1} are sent as a summary from here on`
-        + ` (${counted(record.before ?? 0)} → ${counted(record.after ?? 0)} tokens):\n\n${asText(record.text)}`;
+      return `Entries ${amount(record.start)} to ${amount(record.end) - 1} are sent as a summary from here on`
+        + ` (${counted(amount(record.before))} → ${counted(amount(record.after))} tokens):\n\n${asText(record.text)}`;
     case 'change':
       return `The ${asText(record.what)} became ${asText(record.value) || 'none'}.`;
     case 'title':
@@ -79,8 +81,8 @@ function eventText(record) {
       return `Commit ${asText(record.commit)}${record.dirty ? ', with uncommitted changes' : ''}`;
     case 'turn': {
       const parts = [asText(record.outcome), asText(record.reason)].filter(Boolean);
-      if (record.requests) parts.push(counted(record.requests, 'request'));
-      if (record.seconds) parts.push(`${record.seconds.toFixed(1)} s`);
+      if (amount(record.requests)) parts.push(counted(record.requests, 'request'));
+      if (amount(record.seconds)) parts.push(`${record.seconds.toFixed(1)} s`);
       return parts.join(' · ');
     }
     default:

@@ -61,11 +61,11 @@ class Store {
   }
 }
 
-/** JSON.parse that keeps numbers as they are written where a double cannot hold them. */
+/** JSON.parse that keeps numbers as they are written where a double cannot hold all their digits. */
 function parseJson(text) {
-  if (!JSON.rawJSON || !/\d{16}|\d[eE]/.test(text)) return JSON.parse(text);
+  if (!JSON.rawJSON || !/\d{9}\.?\d{7}/.test(text)) return JSON.parse(text);
   return JSON.parse(text, (key, value, context) => (
-    typeof value === 'number' && context?.source && String(value) !== context.source
+    typeof value === 'number' && context?.source?.length > 16 && String(value) !== context.source
       ? JSON.rawJSON(context.source)
       : value));
 }

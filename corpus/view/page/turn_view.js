@@ -48,16 +48,16 @@ function turnFacts(turn) {
   const { usage, seconds, model, ids } = turn.facts;
   const facts = [];
   if (isObject(usage)) {
-    const prompt = usage.prompt_tokens ?? 0;
-    const answer = usage.completion_tokens ?? 0;
-    if (Number.isFinite(prompt) && Number.isFinite(answer) && prompt + answer > 0) {
+    const prompt = amount(usage.prompt_tokens);
+    const answer = amount(usage.completion_tokens);
+    if (prompt + answer > 0) {
       facts.push(`${counted(prompt)} → ${counted(answer)} tok`);
     }
   }
   const cost = isObject(usage) ? usage.cost ?? usage.cost_usd : null;
-  const spent = [Number.isFinite(cost) ? dollars(cost) : '', seconds > 0 ? `${seconds.toFixed(1)} s` : ''];
+  const spent = [Number.isFinite(cost) ? dollars(cost) : '', amount(seconds) ? `${seconds.toFixed(1)} s` : ''];
   if (spent.some(Boolean)) facts.push(spent.filter(Boolean).join(' · '));
-  if (ids) facts.push(`${ids} token ids`);
+  if (ids) facts.push(counted(ids, 'token id'));
   if (model) facts.push(visible(model));
   return facts;
 }
@@ -86,7 +86,7 @@ function resultView(result, label) {
   const status = result.status && result.status !== 'ok' ? result.status : seemsFailed(result.content) ? 'error' : '';
   const hint = [
     status, result.approval ? `approval: ${result.approval}` : '',
-    result.seconds > 0 ? `${result.seconds.toFixed(1)} s` : '', sizeOf(text),
+    amount(result.seconds) ? `${result.seconds.toFixed(1)} s` : '', sizeOf(text),
   ].filter(Boolean).map(visible);
   const element = fold(`result${status ? ' failed' : ''}`, label, hint.join(' · '), true,
     (inside) => (text ? putValue(inside, result.content) : inside.append(make('p', 'nothing', 'empty'))));

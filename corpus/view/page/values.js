@@ -8,7 +8,7 @@ const PARTS = 40; // of an object that are labelled one by one; larger ones are 
 function putValue(parent, value) {
   const text = typeof value === 'string' ? value : '';
   if (text && text.length < 5e6 && /^\s*[{[]/.test(text)) value = jsonOrNothing(text) ?? value;
-  if (isObject(value) && !JSON.isRawJSON?.(value)) {
+  if (isObject(value)) {
     const parts = Object.entries(value);
     if (parts.length && parts.length <= PARTS) {
       putParts(parent, parts);

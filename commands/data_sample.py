@@ -25,7 +25,9 @@ SEEDS = click.IntRange(0, 2**63 - 1)
 @click.command()
 @files_argument
 @click.option("-n", "wanted", metavar="N", type=click.IntRange(min=1), required=True, help="How many rows.")
-@click.option("--seed", type=SEEDS, default=0, show_default=True, help="The same seed draws the same rows.")
+@click.option(
+    "--seed", metavar="S", type=SEEDS, default=0, show_default=True, help="The same seed draws the same rows."
+)
 @click.option(
     "--by",
     metavar="KEY",

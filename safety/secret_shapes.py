@@ -69,10 +69,8 @@ TOKENS = (
     Token("jwt", "eyJ", r"(?<![_-]eyJ)[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}"),
 )
 
-LONG_RUN = re.compile(rb"w{20}w*")
-"""A place in `classes_of` where 20 of [A-Za-z0-9_-] stand together."""
-MOST_BEFORE = 12
-
+_LONG_RUN = b"w" * 20
+_MOST_BEFORE = 12
 _CLASSES = bytes(
     ord("w") if byte < 128 and (chr(byte).isalnum() or chr(byte) in "_-") else ord(" ") for byte in range(256)
 )
@@ -119,9 +117,13 @@ _EXAMPLE = re.compile(rb"your|example|placeholder|changeme|dummy|x{4}|\.{3}|1234
 
 
 def long_runs(text: bytes) -> Iterator[tuple[int, int]]:
-    """Where tokens can be: each run, with what may stand before it."""
-    for run in LONG_RUN.finditer(text.translate(_CLASSES)):
-        yield max(0, run.start() - MOST_BEFORE), run.end()
+    """Where tokens can be: each run of 20 or more of [A-Za-z0-9_-], with what may stand before it."""
+    classes = text.translate(_CLASSES) + b" "
+    start = classes.find(_LONG_RUN)
+    while start >= 0:
+        end = classes.find(b" ", start + len(_LONG_RUN))
+        yield max(0, start - _MOST_BEFORE), end
+        start = classes.find(_LONG_RUN, end)
 
 
 def tokens(text: bytes) -> Iterator[Found]:

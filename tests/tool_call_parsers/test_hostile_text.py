@@ -35,7 +35,7 @@ pytestmark = pytest.mark.long
 @pytest.mark.parametrize("name", list_parsers())
 def test_a_megabyte_of_beginnings_is_read_in_a_moment(name: str, strict: bool) -> None:
     openers = family_of(name)({}, False).openers
-    texts = [opener + filling for opener in openers[:3] for filling in FILLINGS]
+    texts = [opener + filling for opener in openers[: 1 if strict else 3] for filling in FILLINGS]
     texts += [*(filling for filling in FILLINGS if filling), openers[0][:-1] or openers[0]]
     slow = {}
     for part in texts:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from commands.data_files import counted
 from configuration.home import logs_dir
 from corpus.progress import reading_bar
 from corpus.view.page import GENERATOR, ShownFile, write_page
@@ -37,8 +38,8 @@ def view(files: tuple[str, ...], output: str | None, opened: bool) -> None:
     except OSError as error:
         name = neutralize(str(error.filename or files[0]))
         raise click.ClickException(f"cannot read {name}: {error.strerror or error}") from None
-    problems = f", {_counted(result.problems, 'problem')}" if result.problems else ""
-    click.echo(_counted(result.rows, "row") + problems, err=True)
+    problems = f", {counted(result.problems, 'problem')}" if result.problems else ""
+    click.echo(counted(result.rows, "row") + problems, err=True)
     if target != "-":
         click.echo(neutralize(str(target)))
         if opened:
@@ -85,7 +86,3 @@ def _open(page: Path) -> None:
 
     if not webbrowser.open(page.resolve().as_uri()):
         click.echo("no browser could be started; open the page yourself", err=True)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,16 +104,12 @@ class AIAgent:
             settings, "model", base_url=base_url or None, name=model or None, max_tokens=max_tokens
         )
         settings = assembly.override(settings, "agent", max_turns=max_iterations)
-        self.settings = assembly.override(
-            settings,
-            "tools",
-            enabled=list(enabled_toolsets) if enabled_toolsets is not None else None,
-            disabled=list(disabled_toolsets) if disabled_toolsets is not None else None,
-        )
+        self.settings = assembly.with_toolsets(settings, enabled_toolsets, disabled_toolsets)
         self.save = self.settings.sessions.save if save is None else save
         self.rollout = rollout
         self._passing_folder = passing_folder
         self._api_key = api_key
+        self._redactor = partial(assembly.make_redactor, self.environ, api_key)
         self._ephemeral = ephemeral_system_prompt
         self._prefill = list(prefill_messages)
         self._progress = tool_progress_callback
@@ -280,7 +277,7 @@ class AIAgent:
 
     def set_toolsets(self, enabled: Sequence[str]) -> None:
         """Raises toolsets.ToolsetError; then nothing changes."""
-        changed = assembly.override(self.settings, "tools", enabled=list(enabled))
+        changed = assembly.with_toolsets(self.settings, enabled)
         usable, unavailable = self._select(changed)
         self.settings, self.toolsets, self.unavailable = changed, list(enabled), unavailable
         self._asking.toolbox = self.toolbox = Toolbox(
@@ -313,7 +310,7 @@ class AIAgent:
         if self._writer is None or not self._writer.path.exists():
             raise ValueError("nothing is saved yet: say something first (or saving is off)")
         target = Path(self.cwd, os.path.expanduser(path or f"{self.session_id}.json"))
-        assembly.write_row(self._writer.path, target)
+        assembly.write_row(self._writer.path, target, self._redactor())
         return str(target)
 
     async def aclose(self) -> list[str]:
@@ -476,13 +473,11 @@ class AIAgent:
     def _close_session(self) -> None:
         """Give the session back and append its training row."""
         writer, self._writer = self._writer, None
-        if writer is None:
-            return
-        writer.close()
-        if writer.problem:
-            self._complain(assembly.rescue(writer))
-        elif self.settings.sessions.trajectories and (problem := assembly.append_row(writer, self.logs)):
-            self._complain(problem)
+        if writer is not None:
+            redactor = self._redactor if self.settings.sessions.trajectories else None
+            problem = assembly.close_session(writer, self.logs, redactor)
+            if problem:
+                self._complain(problem)
 
 
 def _is_unpriced(answer: AssistantMessage) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,12 +14,15 @@ from agent.limits import Limits
 from agent.prompt import build_system_prompt, load_personalities, read_instructions
 from agent.recorder import Recorder
 from safety.gate import AskPermission, Gate, Mode
-from settings import Settings
+from settings import Settings, SettingsError, read_secrets
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.session_record import ChangeRecord
 from trajectories.sharegpt import sharegpt_row
 from trajectories.trajectory_log import append_trajectory
+
+if TYPE_CHECKING:
+    from safety.redact import Redactor
 
 
 class UnknownPersonalityError(ValueError):
@@ -91,21 +95,37 @@ async def note_git(folder: str, recorder: Recorder) -> None:
         recorder.git(state)
 
 
-def write_row(session: Path, target: Path) -> None:
+def make_redactor(environ: Mapping[str, str], api_key: str) -> Redactor:
+    """What takes the person's own secrets, and all of a known shape, out of rows."""
+    from safety.redact import Redactor
+
+    try:
+        known = read_secrets(environ)
+    except SettingsError:  # a file of secrets that cannot be read now: shapes are still known
+        known = {}
+    return Redactor([*known.values(), api_key])
+
+
+def write_row(session: Path, target: Path, redactor: Redactor) -> None:
     """Write the training row of a session to a file only its owner can read. Raises ValueError, OSError."""
-    row = sharegpt_row(load_session(session))
+    from trajectories.preparing import prepare
+
+    row = sharegpt_row(prepare(load_session(session), redactor=redactor))
     if row is None:
         raise ValueError("there is no answer yet that could be saved")
     with open(target, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(msgspec.json.format(msgspec.json.encode(row), indent=2) + b"\n")
 
 
-def append_row(writer: SessionWriter, logs: Path) -> str:
-    """Append the training row of a session that closes. Returns "" or why that was not possible."""
-    if not writer.path.exists():
+def close_session(writer: SessionWriter, logs: Path, redactor: Callable[[], Redactor] | None) -> str:
+    """Give a session back and, with a `redactor`, append its training row. Returns "" or what went wrong."""
+    writer.close()
+    if writer.problem:
+        return rescue(writer)
+    if redactor is None or not writer.path.exists():
         return ""
     try:
-        return append_trajectory(load_session(writer.path), logs)
+        return append_trajectory(load_session(writer.path), logs, redactor())
     except SessionError as error:
         return str(error)
 
@@ -129,3 +149,15 @@ def override(settings: Settings, section: str, **values: Any) -> Settings:
         return settings
     part = msgspec.structs.replace(getattr(settings, section), **given)
     return msgspec.structs.replace(settings, **{section: part})
+
+
+def with_toolsets(
+    settings: Settings, enabled: Sequence[str] | None, disabled: Sequence[str] | None = None
+) -> Settings:
+    """Settings with these toolsets on, and those off; None leaves them as they are."""
+    return override(
+        settings,
+        "tools",
+        enabled=None if enabled is None else list(enabled),
+        disabled=None if disabled is None else list(disabled),
+    )

@@ -473,3 +473,15 @@ def test_a_passing_folder_is_not_named_to_the_model(tmp_path: Path) -> None:
     assert str(tmp_path) not in agent.history.system
     assert "Date:" in agent.history.system
     agent.close()
+
+
+def test_the_person_s_own_keys_are_in_no_training_row(tmp_path: Path, home: Path) -> None:
+    agent = agent_with(text("I saw my-own-passphrase-77."), cwd=str(tmp_path), api_key="my-own-passphrase-77")
+    agent.chat("What did you see? AKIAIOSFODNN7EXAMPLE?")
+    saved = Path(agent.save_to("row.json")).read_text()
+    agent.close()
+    row = (home / ".hermes" / "logs" / "trajectories.jsonl").read_text()
+    for written in (saved, row):
+        assert "my-own-passphrase-77" not in written
+        assert "AKIAIOSFODNN7EXAMPLE" not in written
+        assert "[redacted:" in written

@@ -19,15 +19,11 @@ if TYPE_CHECKING:
     from safety.redact import Redactor
 
 
-def append_trajectory(session: Session, logs_dir: Path, redactor: Redactor | None = None) -> str:
-    """Append the row of `session`, if it has one. Returns "" or, in one line, why that was not possible.
-
-    Secrets are taken out of it; give a `redactor` that knows the person's own.
-    """
-    from safety.redact import Redactor
+def append_trajectory(session: Session, logs_dir: Path, redactor: Redactor) -> str:
+    """Append the row of `session`, if it has one. Returns "" or, in one line, why that was not possible."""
     from trajectories.preparing import prepare
 
-    row = sharegpt_row(prepare(session, redactor=redactor or Redactor()))
+    row = sharegpt_row(prepare(session, redactor=redactor))
     if row is None:
         return ""
     path = logs_dir / "trajectories.jsonl"

@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[2]
 APPEND = """
 import sys
 from pathlib import Path
+from safety.redact import Redactor
 from trajectories.session_load import load_session
 from trajectories.trajectory_log import append_trajectory
 for _ in range(20):
-    assert append_trajectory(load_session(Path(sys.argv[1])), Path(sys.argv[2])) == ""
+    assert append_trajectory(load_session(Path(sys.argv[1])), Path(sys.argv[2]), Redactor()) == ""
 """
 
 
@@ -30,9 +31,9 @@ def test_a_session_that_closes_twice_has_two_rows_of_one_id_and_the_last_is_the_
 ) -> None:
     logs = tmp_path / "fresh" / "logs"
     talk.person("one").answer("two").end()
-    assert append_trajectory(talk.load(), logs) == ""
+    assert append_trajectory(talk.load(), logs, Redactor()) == ""
     talk.person("three").answer("four").end()
-    assert append_trajectory(talk.load(), logs) == ""
+    assert append_trajectory(talk.load(), logs, Redactor()) == ""
     first, last = rows(logs)
     assert first["id"] == last["id"]
     assert len(last["conversations"]) == len(first["conversations"]) + 2
@@ -41,14 +42,14 @@ def test_a_session_that_closes_twice_has_two_rows_of_one_id_and_the_last_is_the_
 
 def test_a_session_without_an_answer_writes_nothing(talk: Any, tmp_path: Path) -> None:
     talk.person("one")
-    assert append_trajectory(talk.load(), tmp_path / "logs2") == ""
+    assert append_trajectory(talk.load(), tmp_path / "logs2", Redactor()) == ""
     assert not (tmp_path / "logs2").exists()
 
 
 def test_a_row_begins_on_a_line_of_its_own_after_a_torn_one(talk: Any, tmp_path: Path) -> None:
     (tmp_path / "trajectories.jsonl").write_text('{"torn')
     talk.person("one").answer("two")
-    append_trajectory(talk.load(), tmp_path)
+    append_trajectory(talk.load(), tmp_path, Redactor())
     torn, row = (tmp_path / "trajectories.jsonl").read_text().splitlines()
     assert torn == '{"torn'
     assert json.loads(row)["id"] == talk.path.stem
@@ -57,7 +58,7 @@ def test_a_row_begins_on_a_line_of_its_own_after_a_torn_one(talk: Any, tmp_path:
 def test_a_file_that_cannot_be_written_is_said_in_one_line(talk: Any, tmp_path: Path) -> None:
     (tmp_path / "trajectories.jsonl").mkdir()
     talk.person("one").answer("two")
-    problem = append_trajectory(talk.load(), tmp_path)
+    problem = append_trajectory(talk.load(), tmp_path, Redactor())
     assert problem.startswith(f"the trajectory of {talk.path.stem} was not written: Is a directory")
 
 
@@ -73,7 +74,7 @@ def test_no_secret_reaches_the_log(talk: Any, tmp_path: Path) -> None:
     secret = "sk-proj-" + "a1B2c3D4e5F6" * 4
     talk.person(f"it is {secret}").answer("and open-sesame-77").end()
     assert append_trajectory(talk.load(), tmp_path, Redactor(["open-sesame-77"])) == ""
-    assert append_trajectory(talk.load(), tmp_path) == ""
+    assert append_trajectory(talk.load(), tmp_path, Redactor()) == ""
     first, second = map(json.loads, (tmp_path / "trajectories.jsonl").read_text().splitlines())
     assert secret not in json.dumps([first, second])
     assert [each["kind"] for each in first["redactions"]] == ["api-key", "known-secret"]

@@ -55,7 +55,8 @@ async def _work(results: int) -> None:
 
     async def work_on(task: PromptTask) -> None:
         writer.write(frame(await run_task(task, told.plan, place)))
-        await writer.drain()
+        with contextlib.suppress(ConnectionError):  # whoever wanted it is gone, and stdin will say so
+            await writer.drain()
 
     while (data := await read_frame(reader)) is not None:
         work = asyncio.create_task(work_on(msgspec.json.decode(data, type=PromptTask)))

@@ -51,7 +51,7 @@ def dedupe(files: tuple[str, ...], by: str, keep: str, output: str) -> None:
         for _, row in inputs.rows("deduplicating"):
             seen += 1
             if keep == "last":
-                stays = next(last)
+                stays = next(last, None)
                 without += stays is None
             else:
                 found = row_digest(RowFacts(row.value), by)

@@ -7,12 +7,12 @@ from collections import Counter
 from contextlib import ExitStack
 
 import click
-import msgspec
 
 from commands.data_files import counted, files_argument, input_files, output_rows, place, tell
 from configuration.home import read_secrets
 from safety.redact import SHORTEST, Redactor
 from safety.terminal_text import neutralize
+from trajectories.row_line import row_line
 
 KEY_WORDS = ("KEY", "KEYS", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS")
 """An environment variable holds a secret if a part of its name ends so."""
@@ -38,14 +38,18 @@ def redact(files: tuple[str, ...], output: str | None) -> None:
         write = opened.enter_context(output_rows(output, inputs)) if output is not None else None
         for name, row in inputs.rows("redacting", sessions=False):
             rows += 1
-            value, found = redactor.redact_json(row.value)
+            try:
+                value, found = redactor.redact_json(row.value)
+            except RecursionError:
+                tell(f"{place(name, row.number)}: left out: nested too deeply")
+                continue
             if found:
                 touched += 1
                 totals[name] += found
                 line = neutralize(f"{place(name, row.number)}: {_kinds(found)}")
                 click.echo(line, err=output == "-")
             if write is not None:
-                write(msgspec.json.encode(value) if found else row.raw)
+                write(row_line(value).rstrip(b"\n") if found else row.raw)
     for name, found in totals.items():
         if found:
             tell(f"{name}: {_kinds(found)}")

@@ -99,6 +99,14 @@ def test_the_persons_own_secrets_go_from_the_env_file_and_the_environment(tmp_pa
     assert "known-secret 2" in done.stderr
 
 
+def test_a_row_nested_too_deeply_is_left_out_and_the_next_is_read(tmp_path: Path) -> None:
+    deep = '{"a": ' + "[" * 800 + "]" * 800 + "}"
+    path = write_rows(tmp_path / "rows.jsonl", deep, {"prompt": TOKEN})
+    done = redact(path, "-o", "-")
+    assert done.stdout == '{"prompt":"[redacted:github-token]"}\n'
+    assert f"{path}:1: left out: nested too deeply" in done.stderr
+
+
 def test_every_file_has_its_own_sum(tmp_path: Path) -> None:
     one = write_rows(tmp_path / "one.jsonl", {"prompt": TOKEN}, {"prompt": TOKEN})
     two = write_rows(tmp_path / "two.jsonl", {"prompt": f"{TOKEN} {KEY}"}, "no row")

@@ -378,8 +378,11 @@ class AIAgent:
         else:
             system = self._own_system()
             history = History(system, send_reasoning=self.settings.model.send_reasoning)
+            sync = self.settings.sessions.sync
             self._writer = (
-                SessionWriter.create(self.logs / "sessions", self._header(system)) if self.save else None
+                SessionWriter.create(self.logs / "sessions", self._header(system), sync=sync)
+                if self.save
+                else None
             )
         self._git_unknown = session is None and self._writer is not None and not self._passing_folder
         history.ephemeral, history.prefill = self._ephemeral, self._prefill

@@ -180,6 +180,7 @@ class DisplaySettings(Struct, frozen=True, forbid_unknown_fields=True):
 class SessionSettings(Struct, frozen=True, forbid_unknown_fields=True):
     save: Annotated[bool, Meta(description="Save every conversation.")] = True
     trajectories: Annotated[bool, Meta(description="Also append its training row when it closes.")] = True
+    sync: Annotated[bool, Meta(description="Bring it to the disk at the end of each turn.")] = True
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):

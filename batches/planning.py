@@ -134,7 +134,7 @@ def unattended(loaded: LoadedSettings) -> Settings:
         name: value for name, value in PATIENCE.items() if loaded.origin(f"retry.{name}") == "built-in"
     }
     settings = assembly.override(settings, "retry", **patience)
-    settings = assembly.override(settings, "sessions", save=True, trajectories=False)
+    settings = assembly.override(settings, "sessions", save=True, trajectories=False, sync=False)
     if settings.model.name == OFFLINE.name and "flag" not in map(loaded.origin, _SERVERS):
         settings = assembly.override(settings, "model", provider=OFFLINE.name, base_url="")
     if settings.gate.mode in _NO_POLICY:

@@ -56,6 +56,7 @@ class SessionWriter:
         self.turns = 0
         self._folder = folder
         self._fd = -1
+        self._syncs = True
         self._closed = False
         self._exists = False
         self._wanted = False
@@ -66,15 +67,18 @@ class SessionWriter:
         self._last_micros = 0
 
     @classmethod
-    def create(cls, folder: Path, header: Header) -> SessionWriter:
+    def create(cls, folder: Path, header: Header, *, sync: bool = True) -> SessionWriter:
         """A writer for a new session in `folder`. The file comes into being with the first message.
 
-        An empty `header.id` is given a new id, an empty `header.started` the present time.
+        An empty `header.id` is given a new id, an empty `header.started` the present time. Without `sync`
+        the end of a turn does not wait for the disk: for files that are moved elsewhere when they are done.
         """
         filled = msgspec.structs.replace(
             header, id=header.id or new_session_id(), started=header.started or utc_now()
         )
-        return cls(folder, filled)
+        writer = cls(folder, filled)
+        writer._syncs = sync
+        return writer
 
     @classmethod
     def open(cls, path: Path, *, send_reasoning: bool = True) -> tuple[SessionWriter, Session]:
@@ -207,7 +211,7 @@ class SessionWriter:
         return f"this conversation is not being saved: {reason} ({self.path})"
 
     def _sync(self) -> None:
-        if self._fd >= 0:
+        if self._fd >= 0 and self._syncs:
             os.fsync(self._fd)
 
     def _write_pending(self) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import msgspec
 
 from agent.ledger import Ledger
-from agent.limits import priced
 from agent.toolbox import Toolbox
 from agent.turn import Turn
 from conversation.event import (
@@ -109,7 +108,7 @@ class Asking:
         raise ModelError("bad_body", f"{self.model.name} ended its stream without an answer")
 
     def _count(self, usage: Usage, turn: Turn | None) -> Usage:
-        usage = priced(usage, self.model.prices)
+        usage = usage.priced(self.model.prices)
         self.usage += usage
         if turn is not None:
             turn.usage += usage

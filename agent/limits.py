@@ -8,8 +8,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-import msgspec
-
 from conversation.message import ToolCall, ToolResult, Usage
 
 
@@ -91,11 +89,3 @@ class RepeatGuard:
             return Verdict("stop", reason)
         self.told = True
         return Verdict("warn", reason)
-
-
-def priced(usage: Usage, prices: tuple[float, float] | None) -> Usage:
-    """`usage` with its cost: the provider's word, else from `prices` (dollars a million), else None."""
-    if usage.cost is not None or prices is None:
-        return usage
-    cost = (usage.prompt_tokens * prices[0] + usage.completion_tokens * prices[1]) / 1_000_000
-    return msgspec.structs.replace(usage, cost=cost)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 ContentPart = dict[str, Any]
 """One OpenAI content part, e.g. {"type": "image_url", "image_url": {"url": …}}."""
@@ -47,6 +48,13 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+    def priced(self, prices: tuple[float, float] | None) -> Usage:
+        """With its cost: the provider's word, else from `prices` (dollars a million tokens), else None."""
+        if self.cost is not None or prices is None:
+            return self
+        cost = (self.prompt_tokens * prices[0] + self.completion_tokens * prices[1]) / 1_000_000
+        return replace(self, cost=cost)
 
     def __add__(self, other: Usage) -> Usage:
         cost = None if self.cost is None or other.cost is None else self.cost + other.cost

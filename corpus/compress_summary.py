@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 from msgspec import Struct
 
 from conversation.event import Answer
@@ -100,16 +99,9 @@ class ModelSummariser:
                 if not text:
                     raise SummaryFailed("the model gave no summary")
                 model = answer.model or self.name
-                usage = self._priced(answer.usage or Usage())
+                usage = (answer.usage or Usage()).priced(self._model.prices)
                 return Summary(text, model, usage, answer.finish_reason == "length")
         raise SummaryFailed("the model gave no answer")
-
-    def _priced(self, usage: Usage) -> Usage:
-        prices = self._model.prices
-        if usage.cost is not None or prices is None:
-            return usage
-        cost = (usage.prompt_tokens * prices[0] + usage.completion_tokens * prices[1]) / 1_000_000
-        return msgspec.structs.replace(usage, cost=cost)
 
     def _failure(self, error: ModelError) -> Exception:
         told = f"{error}. {error.hint}" if error.hint else str(error)

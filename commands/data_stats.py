@@ -123,7 +123,7 @@ def _summary(statistics: Statistics) -> Iterator[str]:
 
 
 def _lengths(statistics: Statistics) -> Table:
-    table = _table("A row has", "least", "p10", "p25", "median", "p75", "p90", "p99", "most", "mean")
+    table = _table("A row has", "least", "p25", "median", "p75", "p90", "p99", "most", "mean")
     spreads: Iterable[tuple[str, Spread]] = (
         ("tokens", statistics.tokens),
         ("characters", statistics.characters),
@@ -132,15 +132,26 @@ def _lengths(statistics: Statistics) -> Table:
         ("calls", statistics.calls),
     )
     for name, spread in spreads:
-        values = (spread.least, spread.p10, spread.p25, spread.median, spread.p75, spread.p90, spread.p99)
-        table.add_row(name, *(f"{value:,.0f}" for value in (*values, spread.most)), f"{spread.mean:,.1f}")
+        values = (spread.least, spread.p25, spread.median, spread.p75, spread.p90, spread.p99)
+        table.add_row(name, *map(_brief, (*values, spread.most)), _brief(spread.mean, 1))
     return table
+
+
+def _brief(value: float, places: int = 0) -> str:
+    """At most six characters or so: eight of them stand side by side on a terminal of 80 columns."""
+    if value < 10_000:
+        return f"{value:,.{places if value < 1000 else 0}f}"
+    for power, unit in ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")):
+        if value < 999.5 * power:
+            return f"{value / power:.{0 if value >= 99.5 * power else 1}f}{unit}"
+    return f"{value:.0e}"
 
 
 def _tools(statistics: Statistics) -> Table:
     table = _table("Tool", "rows", "calls", "failed", "success")
     for tool in statistics.tools[:SHOWN]:
-        numbers = (f"{tool.rows:,}", f"{tool.calls:,}", f"{tool.failed:,}", f"{tool.success:.1%}")
+        success = min(tool.success, 0.9994) if tool.failed else tool.success  # 100 % means none failed
+        numbers = (f"{tool.rows:,}", f"{tool.calls:,}", f"{tool.failed:,}", f"{success:.1%}")
         table.add_row(neutralize(tool.name), *numbers)
     _add_rest(table, len(statistics.tools))
     return table
@@ -159,7 +170,7 @@ def _table(title: str, *columns: str) -> Table:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    table.add_column(title, overflow="fold")
+    table.add_column(title, overflow="fold", min_width=10)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     return table

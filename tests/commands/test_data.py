@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pexpect
+import pyte
 import pytest
 
+from tests.corpus.compressible import word_tokenizer
 from tests.corpus.every_format import lines_of_formats, write_rows, write_session
 
 ROOT = Path(__file__).parents[2]
@@ -328,6 +330,29 @@ def test_stats_tells_what_is_there_as_a_table_and_as_json(tmp_path: Path) -> Non
     assert found["rows"] == 2
     assert found["tools"] == [{"name": "terminal", "rows": 2, "calls": 4, "failed": 2}]
     assert [each["skipped"] for each in found["files"]] == [0, 1]
+
+
+def test_stats_counts_with_the_tokenizer_that_is_named(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", row(1, "one two three"))
+    found = json.loads(data("stats", path, "--json", "--tokenizer", word_tokenizer(tmp_path)).stdout)
+    assert (found["parts"]["human"], found["parts"]["answers"], found["tokens"]["total"]) == (3, 2, 5)
+    assert found["tokens_by"] != json.loads(data("stats", path, "--json").stdout)["tokens_by"]
+
+
+def test_the_table_of_stats_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    large = {"count": 123_456, "failure": 1}
+    rows = [row(n, "x" * n * 9999, tool_stats={"a_tool_with_a_long_name_" * 4: large}) for n in range(1, 40)]
+    path = write_rows(tmp_path / "rows.jsonl", *rows)
+    child = pexpect.spawn(
+        HERMES[0], [HERMES[1], "data", "stats", str(path)], dimensions=(200, 80), encoding="utf-8", timeout=30
+    )
+    screen = pyte.Screen(80, 200)
+    pyte.Stream(screen).feed(child.read())
+    child.close()
+    (lengths,) = (line.split() for line in screen.display if line.strip().startswith("characters"))
+    assert len(lengths) == 9
+    assert "99.9%" in "\n".join(screen.display)
+    assert "…" not in "\n".join(screen.display)
 
 
 def test_stats_writes_a_page_beside_the_table(tmp_path: Path, rows: Path) -> None:

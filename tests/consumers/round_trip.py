@@ -38,8 +38,8 @@ GROUPS = {
 
 
 class Verdict(NamedTuple):
-    """`kind`: same, target (the same in rows for `--target`), refused (by the template), dropped (the template
-    shows no such call) or differs."""
+    """`kind`: same, target (the same in rows for `--target`), refused (by the template), dropped (by the
+    template) or differs."""
 
     kind: str
     note: str = ""
@@ -131,9 +131,8 @@ def main() -> None:
     for template in all_templates():
         parser = parser_of(template)
         if parser is None:
-            tell(
-                f"| {template.name} | none: {loss_of(template, '') or 'a model without calls'} |{' |' * len(GROUPS)}\n"
-            )
+            why = loss_of(template, "") or "a model without calls"
+            tell(f"| {template.name} | none: {why} |{' |' * len(GROUPS)}\n")
             continue
         found = {name: verdict(template, parser, session) for name, session in sessions.items()}
         cells = " | ".join(_cell({name: found[name] for name in names}) for names in GROUPS.values())

@@ -1,7 +1,7 @@
 """NeMo Automodel's own datasets read `hermes export --format nemo`.
 
 They hand `arguments` to the chat template as JSON text whatever the row holds, so a template must take text.
-Its chat dataset refuses what Parquet puts where a message has no calls (null), so the lines are what to give it.
+Its chat dataset refuses what Parquet puts where a message has no calls (null), so give it the lines.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ class OutputError(Exception):
 def replaced(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path` when the block ends, readable by its owner alone (0600).
 
-    If the block fails, what was at `path` stays as it was. A name that ends in `.gz` is compressed.
-    `-`, a pipe and a device are written to as they are.
+    Its folder is made where there is none. If the block fails, what was at `path` stays as it was. A name
+    that ends in `.gz` is compressed. `-`, a pipe and a device are written to as they are.
 
     Raises:
         OutputError: it cannot be written, or is one of `inputs`.
@@ -33,6 +33,7 @@ def replaced(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[IO
     # what /dev/stdout leads to is no name where it is a pipe
     target = Path(path) if special else Path(os.path.realpath(path))
     draft = target if special else target.with_name(f".{target.name}.{os.getpid()}.part")
+    _make_folder(target)
     try:
         # opened anew where a crash left one: a file of the same process number is nobody's any more
         flags = os.O_WRONLY if special else os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -52,6 +53,13 @@ def replaced(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[IO
         if isinstance(error, BrokenPipeError) or error.filename not in (None, str(draft), str(target)):
             raise
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _make_folder(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {target.parent}: {error.strerror or error}") from None
 
 
 def refuse_inputs(path: str | Path, inputs: Iterable[str | Path]) -> None:

@@ -139,8 +139,17 @@ def test_files_that_cannot_be_read_are_usage_errors(tmp_path: Path, rows: Path) 
 
 
 def test_an_output_that_cannot_be_written_says_so(tmp_path: Path, rows: Path) -> None:
-    done = data("filter", rows, "--where", "turns=1", "-o", tmp_path / "no" / "folder.jsonl", code=1)
+    (tmp_path / "a file").write_text("")
+    done = data("filter", rows, "--where", "turns=1", "-o", tmp_path / "a file" / "out.jsonl", code=1)
+    assert "cannot make the folder" in done.stderr
+    (tmp_path / "a folder").mkdir()
+    done = data("filter", rows, "--where", "turns=1", "-o", tmp_path / "a folder", code=1)
     assert "cannot write" in done.stderr
+
+
+def test_the_folder_of_an_output_is_made(tmp_path: Path, rows: Path) -> None:
+    data("filter", rows, "--where", "id=row-1", "-o", tmp_path / "new" / "er" / "out.jsonl")
+    assert len(lines(tmp_path / "new" / "er" / "out.jsonl")) == 1
 
 
 def test_an_output_is_private_and_appears_as_a_whole(tmp_path: Path, rows: Path) -> None:

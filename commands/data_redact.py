@@ -17,6 +17,8 @@ from trajectories.row_line import row_line
 KEY_WORDS = ("KEY", "KEYS", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS")
 """An environment variable holds a secret if a part of its name ends so."""
 
+_HARMLESS = {"disabled", "required", "optional", "not-needed", "no-key-required", "sk-no-key-required"}
+
 
 @click.command()
 @files_argument
@@ -61,16 +63,16 @@ def redact(files: tuple[str, ...], output: str | None) -> None:
 
 def known_secrets() -> list[str]:
     """The person's own: of `.env`, and of the environment by the names of variables."""
-    secrets = set(read_secrets().values())
+    secrets = {value for value in read_secrets().values() if not _is_harmless(value)}
     for name, value in os.environ.items():
-        if any(part.endswith(KEY_WORDS) for part in name.upper().split("_")) and not _is_place(value):
+        if any(part.endswith(KEY_WORDS) for part in name.upper().split("_")) and not _is_harmless(value):
             secrets.add(value)
     return sorted(value for value in secrets if len(value) >= SHORTEST)
 
 
-def _is_place(value: str) -> bool:
-    """A path to a key, or a switch, is none."""
-    return value.startswith(("/", "~", "./")) or value.lower() in ("disabled", "required", "optional")
+def _is_harmless(value: str) -> bool:
+    """The path of a key, a switch, or what people give a local server that asks for a key."""
+    return value.startswith(("/", "~", "./")) or value.lower() in _HARMLESS
 
 
 def _kinds(found: Counter[str]) -> str:

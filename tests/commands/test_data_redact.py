@@ -91,10 +91,12 @@ def test_the_persons_own_secrets_go_from_the_env_file_and_the_environment(tmp_pa
     (folder / ".env").write_text(f'SOME_SERVICE_KEY="{OWN}"\n')
     (folder / ".env").chmod(0o600)
     other = "correct-horse-battery"
-    path = write_rows(tmp_path / "rows.jsonl", {"prompt": f"{OWN} and {other} and /usr/lib/some/key.pem"})
-    done = redact(path, "-o", "-", DB_PASSWD=other, SSH_KEY_FILE="/usr/lib/some/key.pem")
+    path = write_rows(
+        tmp_path / "rows.jsonl", {"prompt": f"{OWN} and {other} and /usr/lib/some/key.pem not-needed"}
+    )
+    done = redact(path, "-o", "-", DB_PASSWD=other, SSH_KEY="/usr/lib/some/key.pem", MY_KEY="not-needed")
     assert json.loads(done.stdout)["prompt"] == (
-        "[redacted:known-secret] and [redacted:known-secret] and /usr/lib/some/key.pem"
+        "[redacted:known-secret] and [redacted:known-secret] and /usr/lib/some/key.pem not-needed"
     )
     assert "known-secret 2" in done.stderr
 

@@ -34,6 +34,7 @@ class Token(NamedTuple):
     """`begins` and `rest` are regular expressions and together the secret, of 20 characters at least.
 
     At least 20 of [A-Za-z0-9_-] stand together in it, and at most 12 characters of `begins` before those.
+    (`long_runs` looks twice as far back, for an escape in front of it.)
     """
 
     kind: str
@@ -70,7 +71,7 @@ TOKENS = (
 )
 
 _LONG_RUN = b"w" * 20
-_MOST_BEFORE = 12
+_MOST_BEFORE = 24
 _CLASSES = bytes(
     ord("w") if byte < 128 and (chr(byte).isalnum() or chr(byte) in "_-") else ord(" ") for byte in range(256)
 )
@@ -112,6 +113,7 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 """The end of a name that holds a secret. A bare `token` may as well be a mark to go on reading from."""
+_MARK_END = re.compile(rb"\[redacted:[a-z-]+\Z")
 _AN_ID = re.compile(rb"[0-9a-fA-F]{16,}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _EXAMPLE = re.compile(rb"your|example|placeholder|changeme|dummy|x{4}|\.{3}|1234567890", re.IGNORECASE)
 
@@ -171,7 +173,8 @@ def assigned_secrets(text: bytes) -> Iterator[Found]:
     """Values that are set to a name of secrets, as in `api_key = "…"` and `"password": "…"`."""
     for match in _ASSIGNED.finditer(text):
         name = text[max(0, match.start() - 60) : match.start()].rstrip(b" \t\r\n\\\"'`]")
-        if is_assigned_secret(name, match[2], quoted=bool(match[1])):
+        ours = _MARK_END.search(name) is not None
+        if not ours and is_assigned_secret(name, match[2], quoted=bool(match[1])):
             yield "secret", *match.span(2)
 
 

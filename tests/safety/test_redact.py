@@ -15,6 +15,14 @@ from urllib.parse import quote
 import pytest
 
 from safety.redact import Redactor
+from safety.secret_shapes import (
+    assigned_secrets,
+    aws_secrets,
+    basic_authorizations,
+    bearer_tokens,
+    tokens,
+    url_passwords,
+)
 
 BASE62 = string.ascii_letters + string.digits
 
@@ -265,6 +273,27 @@ def test_every_shape_is_found_at_every_place_of_a_long_text() -> None:
         clean, found = redactor.redact("\n".join(pieces))
         assert found.total() == 5
         assert not any(secret in clean for _, secret in planted)
+
+
+def test_whatever_a_search_would_find_passes_the_quick_look() -> None:
+    """Pieces of secrets in any order: what the searches find in all of a text, `redact` finds as well."""
+    pieces = [
+        "sk-", "ghp_", "AKIA", "eyJ", ".", "\\n", " ", "=", ":", '"', "api_key", "password", "a1B2" * 5, "/",
+        "+", "-", "_", "://u:", "@h", "Bearer ", "Basic ", "Authorization", "(", "xoxb-", "\n", "\\u003c", "SG.",
+        "123456789:AA", "ü", "sk-ant-", "hf_", "AIza", "token", "secret", "aB3" * 14, "Z9y8x7w6v5u4t3s2r1q0",
+    ]  # fmt: skip
+    searches = [tokens, aws_secrets, url_passwords, bearer_tokens, basic_authorizations, assigned_secrets]
+    source = random.Random(9)
+    redactor = Redactor()
+    hits = 0
+    for _ in range(8000):
+        text = "".join(source.choice(pieces) for _ in range(source.randrange(1, 14)))
+        if any(True for search in searches for _ in search(text.encode())):
+            hits += 1
+            clean, found = redactor.redact(text)
+            assert found, text
+            assert redactor.redact(clean) == (clean, {}), text
+    assert hits > 200
 
 
 HOSTILE = {

@@ -280,7 +280,8 @@ def test_whatever_a_search_would_find_passes_the_quick_look() -> None:
     pieces = [
         "sk-", "ghp_", "AKIA", "eyJ", ".", "\\n", " ", "=", ":", '"', "api_key", "password", "a1B2" * 5, "/",
         "+", "-", "_", "://u:", "@h", "Bearer ", "Basic ", "Authorization", "(", "xoxb-", "\n", "\\u003c",
-        "SG.", "123456789:AA", "ü", "sk-ant-", "hf_", "AIza", "token", "secret", "aB3" * 14, "Z9y8x7w6v5u4t3s2r1q0",
+        "SG.", "123456789:AA", "ü", "sk-ant-", "hf_", "AIza", "token", "secret", "aB3" * 14,
+        "Z9y8x7w6v5u4t3s2r1q0",
     ]  # fmt: skip
     searches = [tokens, aws_secrets, url_passwords, bearer_tokens, basic_authorizations, assigned_secrets]
     source = random.Random(9)

@@ -151,6 +151,10 @@ def test_the_plan_holds_what_is_needed_to_repeat_the_run_and_no_secret(batch: Ba
         url = server.url.replace("http://", "http://me:hush-login@")
         assert batch.run(url, "--seed", "7", "--max-turns", "9").code == 0
         assert server.requests[0].headers["x-gateway"] == "hush-hush"
+        batch.prompts(["go", "go on"])
+        assert batch.hermes.run("batch", "--run", "r", "--resume").code == 0
+        assert [each.headers["x-gateway"] for each in server.requests] == ["hush-hush"] * 2
+        assert server.last["temperature"] == 0.5
     text = (batch.folder / "run.json").read_text()
     assert "hush" not in text
     assert KEY not in text
@@ -158,7 +162,7 @@ def test_the_plan_holds_what_is_needed_to_repeat_the_run_and_no_secret(batch: Ba
     assert (plan["seed"], plan["settings"]["agent"]["max_turns"]) == (7, 9)
     assert plan["settings"]["model"]["temperature"] == 0.5
     assert plan["toolsets"] == {"terminal": 100.0, "file": 100.0}
-    assert plan["prompts"]["count"] == 1
+    assert plan["prompts"]["count"] == 2
 
 
 def test_what_the_distribution_lacks_here_is_said(batch: Batch) -> None:

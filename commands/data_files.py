@@ -33,10 +33,6 @@ def output_option(command: _Command) -> _Command:
     return click.option("-o", "--output", metavar="OUT", default="-", type=click.Path(), help=text)(command)
 
 
-def by_option(text: str) -> Callable[[_Command], _Command]:
-    return click.option("--by", metavar="KEY", help=text)
-
-
 class InputFiles:
     """The FILE… of a command. Standard input and pipes can be read `again`, from a copy on the disk."""
 
@@ -130,10 +126,9 @@ def tell(text: str) -> None:
     click.echo(neutralize(text), err=True)
 
 
-def tell_unknown(unknown: RowFilter | dict[str, int], rows: int) -> None:
+def tell_unknown(chosen: RowFilter, rows: int) -> None:
     """Says which keys some rows did not have."""
-    counts = unknown.unknown if isinstance(unknown, RowFilter) else unknown
-    for key, count in counts.items():
+    for key, count in chosen.unknown.items():
         some = "none of the rows has" if count == rows else f"{counted(count, 'row')} without"
         tell(f"{key}: {some} this key")
 

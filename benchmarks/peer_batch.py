@@ -7,7 +7,8 @@ which it would otherwise try to install in every run. The work: five `echo` call
 prompt, from a scripted server that waits `--latency` seconds before each answer. Both take turns on the same
 machine, in a network namespace with loopback alone (`unshare`), since the peer looks for hosts of its own.
 CPU is user and system time of all processes of a run, memory the most that they held together, with pages
-that they share counted once. The server is another process and is not counted.
+that they share counted once. The server is another process and is not counted. Memory is taken in a first
+round of its own, which also writes bytecode: to be looked at costs time.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from tests.server.script import Call, Step
 
 ROOT = Path(__file__).parent.parent
 TURNS = 5
-LOOK_EVERY = 0.25
-"""Seconds between two looks at the memory: each costs the processes that are looked at."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the memory."""
 ORPHANS_SECONDS = 30.0
 _SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2): processes without a parent become our children: their time counts."""
@@ -79,7 +80,8 @@ def theirs(python: str, work: Work) -> list[str]:
     ]  # fmt: skip
 
 
-def measured(argv: Sequence[str], work: Work, server: int) -> Run:
+def measured(argv: Sequence[str], work: Work, server: int, *, look: bool) -> Run:
+    """`look` at the memory, or leave the run alone."""
     with tempfile.TemporaryDirectory(prefix="peer-batch-") as name:
         folder = Path(name)
         lines = (json.dumps({"prompt": prompt}) + "\n" for prompt in work.prompts)
@@ -96,10 +98,11 @@ def measured(argv: Sequence[str], work: Work, server: int) -> Run:
                 argv, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
             root = psutil.Process(process.pid)
-            while process.poll() is None:
+            while look and process.poll() is None:
                 with contextlib.suppress(psutil.NoSuchProcess):  # it ended just now
                     peak = max(peak, _held(root))
                 time.sleep(LOOK_EVERY)
+            process.wait()
         wall = time.monotonic() - start
         _await_orphans(server)
         found = folder / "data" / "r" / "trajectories.jsonl"
@@ -191,9 +194,9 @@ def main() -> None:
         work = Work(prompts, arguments.concurrency, url)
         argvs = {"ours": ours(work), "hermes-agent": theirs(arguments.peer_python, work)}
         runs: dict[str, list[Run]] = {name: [] for name in argvs}
-        for _ in range(arguments.rounds):
+        for number in range(arguments.rounds + 1):
             for name, argv in argvs.items():
-                runs[name].append(measured(argv, work, server))
+                runs[name].append(measured(argv, work, server, look=number == 0))
                 print(f"{name}: {runs[name][-1]}", file=sys.stderr, flush=True)
     report(runs, arguments)
 
@@ -207,7 +210,8 @@ def report(runs: dict[str, list[Run]], arguments: argparse.Namespace) -> None:
     print(f"| {'':14} | CPU s / conversation | wall s | memory MB | rows | right |")
     print("|---|---|---|---|---|---|")
     for name, each in runs.items():
-        cpu, wall, memory = (median(getattr(run, what) for run in each) for what in ("cpu", "wall", "memory"))
+        cpu, wall = (median(getattr(run, what) for run in each[1:]) for what in ("cpu", "wall"))
+        memory = each[0].memory
         rows, right = (min(getattr(run, what) for run in each) for what in ("rows", "right"))
         print(
             f"| {name:14} | {cpu / arguments.conversations:20.3f} | {wall:6.1f} | {memory:9.0f} | {rows:4} "

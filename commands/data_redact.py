@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import ExitStack
+from typing import Any
 
 import click
 
 from commands.data_files import counted, files_argument, input_files, output_rows, place, tell
 from configuration.home import read_secrets
+from corpus.reading import Row
 from safety.redact import SHORTEST, Redactor
 from safety.terminal_text import neutralize
 from trajectories.row_line import row_line
+from trajectories.turn_text import repeats_keys
 
 KEY_WORDS = ("KEY", "KEYS", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS")
 """An environment variable holds a secret if a part of its name ends so."""
@@ -41,7 +44,7 @@ def redact(files: tuple[str, ...], output: str | None) -> None:
         for name, row in inputs.rows("redacting", sessions=False):
             rows += 1
             try:
-                value, found = redactor.redact_json(row.value)
+                value, found = _clean(row, redactor)
             except RecursionError:
                 tell(f"{place(name, row.number)}: left out: nested too deeply")
                 continue
@@ -59,6 +62,14 @@ def redact(files: tuple[str, ...], output: str | None) -> None:
     tell(f"{touched:,} of {counted(rows, 'row')} with secrets{done}")
     if touched and output is None:
         raise SystemExit(1)
+
+
+def _clean(row: Row, redactor: Redactor) -> tuple[dict[str, Any], Counter[str]]:
+    """The row without its secrets, and how many of each kind there were. Raises RecursionError."""
+    clean, found = redactor.redact_json(row.value)
+    if not found and repeats_keys(row.raw):  # the text holds what the value, the last one of a key, does not
+        _, found = redactor.redact(row.raw.decode())
+    return clean, found
 
 
 def known_secrets() -> list[str]:

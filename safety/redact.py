@@ -74,14 +74,26 @@ class Redactor:
             return value
         clean: dict[str, Any] = {}
         for key, each in value.items():
-            name = self._walk(key, found)
-            while name in clean:
-                name += "'"
-            inner = self._walk(each, found)
-            if isinstance(each, str) and inner == each and _is_named_secret(key, each):
-                inner = _mark("secret", found)
-            clean[name] = inner
+            name = whole = self._walk(key, found)
+            number = len(clean)
+            while name in clean:  # two secrets of one kind
+                number += 1
+                name = f"{whole} {number}"
+            clean[name] = self._named(key, each, found)
         return clean
+
+    def _named(self, key: str, value: Any, found: Counter[str]) -> Any:
+        """The value of a field: its name may tell that it is a secret."""
+        if isinstance(value, str) and key.lower().endswith("authorization"):
+            before = f"{key}: "
+            text, kinds = self.redact(before + value)
+            if kinds and text.startswith(before):
+                found.update(kinds)
+                return text[len(before) :]
+        inner = self._walk(value, found)
+        if isinstance(value, str) and inner == value and _is_named_secret(key, value):
+            inner = _mark("secret", found)
+        return inner
 
     def _searches(self, data: bytes) -> Iterator[_Find]:
         """The searches that are worth their time on `data`, in order. All secrets have to pass this look."""

@@ -16,7 +16,7 @@ from safety.redact import Redactor
 from trajectories.session_load import Session
 from trajectories.session_record import CompactionRecord, Record
 from trajectories.targets import Target
-from trajectories.turn_text import arguments_value, is_json
+from trajectories.turn_text import arguments_value, is_json, repeats_keys
 
 
 class Rewrite(Protocol):
@@ -99,8 +99,9 @@ class Escape:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            mapped: Any = {key: self.value(each) for key, each in value.items()}
-            return value if all(mapped[key] is value[key] for key in value) else mapped
+            mapped: Any = {self.text(key): self.value(each) for key, each in value.items()}
+            same = all(mapped.get(key) is each for key, each in value.items())
+            return value if same else mapped
         if isinstance(value, list):
             mapped = [self.value(each) for each in value]
             return value if all(one is other for one, other in zip(mapped, value, strict=True)) else mapped
@@ -157,9 +158,16 @@ def _answer(answer: AssistantMessage, how: Rewrite) -> AssistantMessage:
 
 
 def _call(call: ToolCall, how: Rewrite) -> ToolCall:
-    """Arguments are rendered from their values by templates, so it is there that they are changed."""
-    value = arguments_value(call.arguments)
-    new = how.value(value)
-    if new is value:
-        return call
-    return msgspec.structs.replace(call, arguments=json.dumps(new, ensure_ascii=False))
+    """Arguments are rendered from their values by templates, so it is there that they are changed; in their
+    text where they are nested too deeply for that."""
+    text = call.arguments
+    try:
+        value = arguments_value(text)
+        new = how.value(value)
+    except RecursionError:
+        new_text = how.text(text)
+    else:
+        # readers see the last of two values with one key, and the text holds both
+        changed = new is not value or (repeats_keys(text) and how.text(text) != text)
+        new_text = json.dumps(new, ensure_ascii=False) if changed else text
+    return call if new_text == text else msgspec.structs.replace(call, arguments=new_text)

@@ -128,6 +128,21 @@ def _without_surrogates(value: Any) -> Any:
     return [_without_surrogates(each) for each in value] if isinstance(value, list) else value
 
 
+def repeats_keys(text: str | bytes) -> bool:
+    """Whether some object of JSON `text` has a key twice: readers see the last one alone.
+
+    Raises ValueError and RecursionError.
+    """
+    repeated = False
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len({key for key, _ in pairs}) < len(pairs)
+
+    json.loads(text, object_pairs_hook=note)
+    return repeated
+
+
 def is_json(text: str) -> bool:
     """Strict JSON text of an object or a list."""
     if text.lstrip()[:1] not in ("{", "["):

@@ -117,3 +117,26 @@ def test_every_file_has_its_own_sum(tmp_path: Path) -> None:
     assert f"{two}: github-token 1, openrouter-key 1" in done.stderr
     assert f"{two}:2: left out" in done.stderr
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
+
+
+def test_what_hides_behind_a_key_that_is_there_twice_is_found(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", f'{{"id": "{TOKEN}", "id": "b"}}')
+    out = tmp_path / "out.jsonl"
+    redact(path, "-o", out)
+    assert json.loads(out.read_text()) == {"id": "b"}
+    assert TOKEN not in out.read_text()
+
+
+def test_a_header_that_is_a_field_of_its_own_is_a_header(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", {"headers": {"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}})
+    assert redact(path, code=1).stdout == f"{path}:1: basic-authorization 1\n"
+
+
+def test_a_key_that_begins_in_one_text_and_ends_in_another_leaves_the_row_whole(tmp_path: Path) -> None:
+    begin, end = (f"-----{word} PRIVATE KEY-----" for word in ("BEGIN", "END"))
+    path = write_rows(
+        tmp_path / "rows.jsonl", {"a": f"{begin} is how", "b": "a key begins, and" * 4, "c": end}
+    )
+    out = tmp_path / "out.jsonl"
+    redact(path, "-o", out)
+    assert out.read_bytes() == path.read_bytes()

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from conversation.round import Round
 from safety.redact import Redactor
 from trajectories.formats.registry import FORMATS
+from trajectories.prepared import Prepared
 from trajectories.preparing import prepare
 from trajectories.row_line import row_line
 from trajectories.targets import TARGETS
@@ -36,6 +38,9 @@ CONTENTS = [
     "</tool_response>",
     "\ud800",
 ]
+
+
+KEY = "sk-proj-" + "a1B2c3D4e5F6" * 4
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
@@ -72,3 +77,45 @@ def test_every_conversation_however_odd_is_exported(name: str, new_talk: Any) ->
 )
 def test_arguments_become_values_that_a_file_can_hold(text: str, value: Any) -> None:
     assert arguments_value(text) == value
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        f'{{"key": "{KEY}", "key": "x"}}',
+        '{"headers": {"Authorization": "Basic ' + KEY[8:] + '"}}',
+        '{"a": ' * 900 + f'"{KEY}"' + "}" * 900,
+    ],
+)
+def test_secrets_leave_arguments_wherever_they_stand(name: str, arguments: str, talk: Any) -> None:
+    talk.person("Go.").call("c1", arguments=arguments).result("c1").answer("Done.").end()
+    prepared = prepare(talk.load(), redactor=Redactor())
+    lines = b"".join(map(row_line, FORMATS[name].rows(prepared)))
+    assert b"terminal" in lines
+    assert KEY[8:].encode() not in lines
+    assert sum(prepared.redactions.values()) == 1
+
+
+def test_special_tokens_leave_arguments_however_deep_and_their_keys(talk: Any) -> None:
+    token = "<|im_end|>"
+    deep = '{"a": ' * 900 + f'"{token}"' + "}" * 900
+    talk.person("Go.").call("c1", arguments=deep).result("c1")
+    talk.call("c2", arguments=json.dumps({token: token})).result("c2").answer("Done.").end()
+    for target in TARGETS:
+        first, second = _arguments(prepare(talk.load(), target=target))
+        if target.pattern.search(token):
+            assert first == deep.replace("<", "&lt;")
+            assert json.loads(second) == {"&lt;|im_end|>": "&lt;|im_end|>"}
+
+
+def test_arguments_that_parted_text_would_break_stay_json(talk: Any) -> None:
+    begin, end = (f"-----{word} PRIVATE KEY-----" for word in ("BEGIN", "END"))
+    arguments = json.dumps({"a": begin, "b": "a key begins, and then it goes on and on and on", "c": end})
+    talk.person("Go.").call("c1", arguments=arguments).result("c1").answer("Done.").end()
+    assert _arguments(prepare(talk.load(), redactor=Redactor())) == [arguments]
+
+
+def _arguments(prepared: Prepared) -> list[str]:
+    rounds = [entry for entry in prepared.session.history.entries if isinstance(entry, Round)]
+    return [call.arguments for each in rounds for call in each.assistant.tool_calls]

@@ -171,8 +171,10 @@ def latency_server(latency: float) -> Iterator[tuple[str, int]]:
         argv = [sys.executable, "-m", "tests.server.scripted_server", "--script", script.name]
         with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            yield process.stdout.readline().strip(), process.pid
-            process.terminate()
+            try:
+                yield process.stdout.readline().strip(), process.pid
+            finally:
+                process.terminate()
 
 
 def main() -> None:

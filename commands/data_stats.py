@@ -11,7 +11,7 @@ import msgspec
 
 from commands.data_files import NAMED, counted, files_argument, input_files, place
 from corpus.statistics import Statistics, StatisticsCounter
-from corpus.writing import OutputError, refuse_inputs
+from corpus.writing import refuse_inputs
 from safety.terminal_text import neutralize
 
 if TYPE_CHECKING:
@@ -48,18 +48,15 @@ def stats(files: tuple[str, ...], tokenizer: str | None, as_json: bool, html: st
         for name, item in inputs.items("counting"):
             counter.begin(name)
             counter.add(item)
-    statistics = counter.statistics()
+        statistics = counter.statistics()
+        if html is not None:  # before the table, whose reader may leave
+            from corpus.html_report import write_report
+
+            write_report(statistics, html, files)
     if as_json:
         click.echo(msgspec.json.encode(statistics))
     else:
         _show(statistics)
-    if html is not None:
-        from corpus.html_report import write_report
-
-        try:
-            write_report(statistics, html, files)
-        except OutputError as error:
-            raise click.ClickException(neutralize(str(error))) from None
     if not statistics.rows:
         raise SystemExit(1)
 

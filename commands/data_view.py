@@ -36,8 +36,11 @@ def view(files: tuple[str, ...], output: str | None, opened: bool) -> None:
     except OutputError as error:
         raise click.ClickException(neutralize(str(error))) from None
     except OSError as error:
-        name = neutralize(str(error.filename or files[0]))
-        raise click.ClickException(f"cannot read {name}: {error.strerror or error}") from None
+        if error.filename is None:  # a full disk, or a reader of the page that left
+            raise
+        raise click.ClickException(
+            f"cannot read {neutralize(str(error.filename))}: {error.strerror}"
+        ) from None
     problems = f", {counted(result.problems, 'problem')}" if result.problems else ""
     click.echo(counted(result.rows, "row") + problems, err=True)
     if target != "-":
@@ -73,12 +76,17 @@ def _beside(file: ShownFile) -> str:
     path = Path(file.path)
     stem = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json")
     page = path.with_name(f"{stem}.html")
-    if page.exists():
-        with page.open("rb") as existing:
-            if GENERATOR not in existing.read(4096):
-                message = f"{neutralize(str(page))} is there and no page of hermes; say -o OTHER.html"
-                raise click.UsageError(message)
+    if page.exists() and not _is_page(page):
+        message = f"{neutralize(str(page))} is there and no page of hermes; say -o OTHER.html"
+        raise click.UsageError(message)
     return str(page)
+
+
+def _is_page(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return GENERATOR in file.read(4096)
 
 
 def _open(page: Path) -> None:

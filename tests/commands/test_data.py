@@ -371,6 +371,23 @@ def test_stats_writes_a_page_beside_the_table(tmp_path: Path, rows: Path) -> Non
     assert "name another file" in data("stats", rows, "--html", rows, code=1).stderr
 
 
+def test_the_page_of_stats_is_written_even_if_the_reader_of_the_table_leaves(
+    tmp_path: Path, rows: Path
+) -> None:
+    page = tmp_path / "stats.html"
+    closed, writing = os.pipe()
+    os.close(closed)
+    with open(writing, "wb") as nobody:
+        done = subprocess.run(
+            [*HERMES, "data", "stats", str(rows), "--html", str(page)],
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert page.read_text().startswith("<!")
+    assert done.stderr == b""
+
+
 def test_stats_of_nothing_is_told_by_the_exit_code(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.jsonl", "no row")
     assert "0 rows in 1 file" in data("stats", path, code=1).stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,25 @@ def test_the_page_goes_beside_the_file_and_its_path_is_printed(tmp_path: Path) -
     assert done.stderr == "1 row, 1 problem\n"
     assert done.exit_code == 0
     assert (tmp_path / "rows.html").exists()
+
+
+def test_a_folder_where_the_page_would_be_is_said(tmp_path: Path) -> None:
+    save(tmp_path / "rows.jsonl", [row(1)])
+    (tmp_path / "rows.html").mkdir()
+    done = run(tmp_path / "rows.jsonl")
+    assert done.exit_code == 2
+    assert "say -o OTHER.html" in done.stderr
+
+
+@pytest.mark.parametrize("device", ["/dev/full", "a reader that left"])
+def test_a_page_that_cannot_be_written_out_is_no_failure_to_read(tmp_path: Path, device: str) -> None:
+    path = save(tmp_path / "rows.jsonl", [row(n) for n in range(2000)])
+    command = [sys.executable, str(ROOT / "cli.py"), "data", "view", str(path), "-o", "-"]
+    where = "> /dev/full" if device == "/dev/full" else "| head -c 1"
+    done = subprocess.run(f"{shlex.join(command)} {where}", shell=True, capture_output=True, text=True)
+    assert "cannot read" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("No space left" in done.stderr) == (device == "/dev/full")
 
 
 def test_its_own_page_is_replaced_and_anything_else_is_not(tmp_path: Path) -> None:
@@ -91,9 +111,9 @@ def test_a_name_that_is_nothing_is_refused_with_what_was_looked_for(tmp_path: Pa
 
 def test_a_page_that_cannot_be_written_is_said_in_a_line(tmp_path: Path) -> None:
     save(tmp_path / "rows.jsonl", [row(1)])
-    done = run(tmp_path / "rows.jsonl", "-o", tmp_path / "missing" / "page.html")
+    done = run(tmp_path / "rows.jsonl", "-o", tmp_path / "rows.jsonl" / "page.html")
     assert done.exit_code == 1
-    assert done.stderr.startswith("Error: cannot write ")
+    assert done.stderr.startswith("Error: cannot make the folder ")
 
 
 def test_without_any_row_the_page_is_there_and_the_exit_code_is_1(tmp_path: Path) -> None:

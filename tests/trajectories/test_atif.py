@@ -177,6 +177,15 @@ def test_a_compaction_is_a_step_of_copied_context_that_names_the_steps_it_hides(
     assert [step.get("is_copied_context") for step in steps if step is not summary] == [None] * 9
 
 
+def test_a_compaction_hides_all_parts_of_an_answer_that_was_split(talk: Any) -> None:
+    talk.person("one").call("c1", "c2", "c3").result("c1").result("c2").result("c3")
+    talk.record(CompactionRecord(start=0, end=2, text="In short.")).answer("end").end()
+    (row,) = atif.rows(prepare(talk.load(), split=True))
+    (summary,) = (step for step in row["steps"] if step["message"] == "In short.")
+    facts = summary["extra"]["compaction"]
+    assert (facts["first_step"], facts["last_step"]) == (2, 5)
+
+
 def test_a_compaction_that_was_rolled_back_is_no_step(talk: Any) -> None:
     for n in range(3):
         talk.person(f"question {n}").answer(f"answer {n}")

@@ -44,7 +44,7 @@ def rows(prepared: Prepared) -> list[dict[str, Any]]:
     if not entries:
         return []
     steps: list[Step] = []
-    places: dict[int, int] = {}
+    places: dict[int, list[int]] = {}
     if system := prepared.session.history.system:
         steps.append({"source": "system", "message": system})
     for each in entries:
@@ -52,7 +52,7 @@ def rows(prepared: Prepared) -> list[dict[str, Any]]:
         step = _step(each, prepared)
         if each.number in places:  # a further part of an answer that was split
             step.pop("llm_call_count", None)
-        places.setdefault(each.number, len(steps) + 1)
+        places.setdefault(each.number, []).append(len(steps) + 1)
         steps.append(step)
     steps = [{"step_id": number, **step} for number, step in enumerate(steps, 1)]
     return [_document(prepared, steps)]
@@ -173,8 +173,9 @@ def _result(result: ToolResult) -> dict[str, Any]:
     return {"source_call_id": result.call_id, "content": result.content, "extra": extra}
 
 
-def _compaction(record: CompactionRecord, places: dict[int, int]) -> Step:
-    hidden = [step for number, step in places.items() if record.start <= number < record.end]
+def _compaction(record: CompactionRecord, places: dict[int, list[int]]) -> Step:
+    """`places` has the steps of each entry so far."""
+    hidden = [step for number, at in places.items() if record.start <= number < record.end for step in at]
     facts: dict[str, Any] = {"before_tokens": record.before, "after_tokens": record.after}
     if hidden:
         facts |= {"first_step": min(hidden), "last_step": max(hidden)}

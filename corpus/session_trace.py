@@ -25,17 +25,21 @@ def is_trace_header(row: Mapping[str, Any]) -> bool:
 
 
 def joined_traces(items: Iterator[Row | Problem], limit: int) -> Iterator[Row | Problem]:
-    """The same items, each header with its messages as one row; with more than `limit` bytes a problem."""
+    """The same items, each header with its messages as one row; with more than `limit` bytes a problem.
+
+    A trace may have lines of other types, which say nothing here; a row without a type ends it.
+    """
     header: Row | None = None
     messages: list[dict[str, Any]] = []
     size = 0
     for item in items:
-        begins = isinstance(item, Row) and is_trace_header(item.value)
-        if isinstance(item, Row) and (begins or header is not None):
-            if begins:
-                if header is not None:
-                    yield _whole(header, messages, size, limit)
-                header, messages, size = item, [], 0
+        ends = isinstance(item, Row) and (is_trace_header(item.value) or "type" not in item.value)
+        if ends and header is not None:
+            yield _whole(header, messages, size, limit)
+            header = None
+        if isinstance(item, Row) and is_trace_header(item.value):
+            header, messages, size = item, [], 0
+        if isinstance(item, Row) and header is not None:
             size += len(item.raw)
             message = item.value.get("message")
             if isinstance(message, dict) and size <= limit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -139,8 +139,12 @@ class _Exporter:
             if session is None or not self._wanted(session):
                 continue
             tell_problems(session)
-            prepared = prepare(session, redactor=self._redactor, target=self._target, split=self._split)
-            if rows := self.format.rows(prepared):
+            try:
+                rows = self._rows(session)
+            except RecursionError:
+                click.echo(f"left out: {path.stem} holds something that is nested too deeply", err=True)
+                continue
+            if rows:
                 yield Export(path.stem, rows)
             else:
                 self._left_out(path.stem)
@@ -162,6 +166,10 @@ class _Exporter:
                 raise SessionFailure(error) from None
             click.echo(f"left out: {neutralize(str(error))}", err=True)
             return None
+
+    def _rows(self, session: Session) -> list[dict[str, Any]]:
+        prepared = prepare(session, redactor=self._redactor, target=self._target, split=self._split)
+        return self.format.rows(prepared)
 
     def _wanted(self, session: Session) -> bool:
         self._seen += 1

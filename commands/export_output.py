@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import click
+import msgspec
 
-from corpus.writing import replaced
+from corpus.reading import is_session_file
+from corpus.writing import OutputError, replaced
 from trajectories.columns import write_parquet
 from trajectories.formats.registry import FORMATS, Format
 from trajectories.row_line import row_line
@@ -40,7 +42,8 @@ def write_export(exports: Iterable[Export], kind: Format, out: str, target: str)
         trajectories.formats.llamafactory.SideFileError: a file that is there cannot be added to.
     """
     path = Path(out)
-    sides = kind.side_files(path, target) if kind.side_files and out != "-" else {}
+    beside = out != "-" and (path.is_file() or not path.exists())
+    sides = kind.side_files(path, target) if kind.side_files and beside else {}
     if path.suffix == ".parquet":
         count = _write_table(exports, kind, path)
     elif out == "-" or kind.unit == "rows" or path.suffix in (".json", ".jsonl"):
@@ -63,7 +66,7 @@ def _write_table(exports: Iterable[Export], kind: Format, path: Path) -> int:
         able = ", ".join(each.name for each in FORMATS.values() if each.columns is not None)
         raise click.UsageError(f"{kind.name} is no table, so it has no Parquet form; these have: {able}")
     rows = (row for export in exports for row in export.rows)
-    with replaced(path) as file:
+    with _output(path) as file:
         return write_parquet(rows, kind.columns, file)
 
 
@@ -71,7 +74,7 @@ def _write_file(exports: Iterable[Export], kind: Format, out: str) -> int:
     """A line for each row. A file of lines, and a .json file of documents, hold one session alone."""
     document = kind.unit == "document" and out.endswith(".json")
     count = 0
-    with replaced(out) as file:
+    with _output(out) as file:
         for export in exports:
             if count and (document or kind.unit == "lines"):
                 others = "a folder, or a name that ends in .jsonl" if document else "a folder"
@@ -86,16 +89,29 @@ def _write_file(exports: Iterable[Export], kind: Format, out: str) -> int:
 def _write_folder(exports: Iterable[Export], kind: Format, folder: Path) -> int:
     count = 0
     for export in exports:
-        make_private_folder(folder)
+        _make_folder(folder)
         document = kind.unit == "document"
-        with replaced(folder / f"{export.id}{'.json' if document else '.jsonl'}") as file:
+        with _output(folder / f"{export.id}{'.json' if document else '.jsonl'}") as file:
             file.writelines([_document(export.rows[0])] if document else _lines(export.rows))
         count += 1
     return count
 
 
+def _output(path: str | Path) -> AbstractContextManager[IO[bytes]]:
+    if path != "-" and is_session_file(path):
+        raise OutputError(f"{path} is a session, and sessions are not written over; name another file")
+    return replaced(path)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        make_private_folder(folder)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+
+
 def _document(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
 def _lines(rows: list[dict[str, Any]]) -> Iterator[bytes]:

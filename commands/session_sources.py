@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from corpus.reading import is_session_file
 from trajectories.session_list import find_session, session_files
 
 
@@ -12,7 +13,7 @@ def is_source(name: str) -> bool:
     path = Path(name)
     if path.is_dir():
         return _folder_of(path) is not None
-    return path.suffix == ".jsonl" and path.is_file() and _is_session_file(path)
+    return path.suffix == ".jsonl" and is_session_file(path)
 
 
 def sessions_named(folder: Path, name: str) -> list[Path]:
@@ -33,16 +34,4 @@ def _folder_of(path: Path) -> Path | None:
     """`path/sessions`, where a run and the logs keep them, or `path` itself if it is such a folder."""
     if (path / "sessions").is_dir():
         return path / "sessions"
-    return path if path.is_dir() and any(map(_is_session_file, path.glob("*.jsonl"))) else None
-
-
-def _is_session_file(path: Path) -> bool:
-    """By its first line: a trace for the Hub begins with a session line too, and has no schema."""
-    import msgspec
-
-    try:
-        with path.open("rb") as file:
-            first = msgspec.json.decode(file.readline())
-    except (OSError, ValueError):
-        return False
-    return isinstance(first, dict) and first.get("type") == "session" and "schema" in first
+    return path if path.is_dir() and any(map(is_session_file, path.glob("*.jsonl"))) else None

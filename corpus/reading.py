@@ -20,6 +20,7 @@ from msgspec import Struct
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes; a longer line is counted and left out without being held."""
 
+_LONGEST_HEADER = 1 << 24
 _PIECE = 1 << 20
 _STEP = 1 << 20
 """Bytes between two reports of progress."""
@@ -213,6 +214,18 @@ def _why_no_json(line: bytes, last: bool, error: ValueError) -> tuple[ProblemKin
 def is_session_header(row: Mapping[str, Any]) -> bool:
     """Whether a first line is the header of one of our session files; others have a `harness` there."""
     return row.get("type") == "session" and "schema" in row and "harness" not in row
+
+
+def is_session_file(path: str | Path) -> bool:
+    """By its first line. What cannot be read is none; a pipe, which can be read once, is not looked into."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            header = decode_row(file.readline(_LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf"))
+    except OSError:
+        return False
+    return isinstance(header, dict) and is_session_header(header)
 
 
 def _session_rows(path: str | Path, packed: bool) -> Iterator[Row | Problem]:

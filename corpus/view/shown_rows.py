@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from corpus.reading import Problem, Row, is_session_header, read_rows
+from corpus.reading import Problem, Row, is_session_file, read_rows
 from trajectories.openai_messages import openai_row
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.session_record import AssistantRecord, CompactionRecord, RollbackRecord, ToolRecord
@@ -35,7 +35,7 @@ def shown_rows(
     Raises:
         OSError: the file cannot be read.
     """
-    if path != "-" and (session or _is_session(Path(path))):
+    if path != "-" and (session or is_session_file(path)):
         yield from _session(Path(path))
         return
     for item in read_rows(path, advance=advance):
@@ -43,18 +43,6 @@ def shown_rows(
             yield ShownRow(item.number, item.value, item.raw)
         elif item.kind != "blank":
             yield item
-
-
-def _is_session(path: Path) -> bool:
-    if not path.is_file():  # a pipe can be read once
-        return False
-    with path.open("rb") as file:
-        first = file.readline(1 << 24)
-    try:
-        header = msgspec.json.decode(first.removeprefix(b"\xef\xbb\xbf"))
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(header, dict) and is_session_header(header)
 
 
 def _session(path: Path) -> Iterator[ShownRow | Problem]:

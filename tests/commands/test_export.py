@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -143,6 +144,71 @@ def test_an_earlier_export_is_a_file_to_write_and_no_session(folder: Path, tmp_p
         for _ in range(2):
             assert run("-f", name, str(out)).exit_code == 0
         assert rows(out)[0]["id"] == path.stem
+
+
+@pytest.mark.parametrize("name", ["hf", "both"])
+def test_a_session_is_never_written_over(name: str, folder: Path, tmp_path: Path) -> None:
+    path = save(folder)
+    before = path.read_bytes()
+    for out in (folder, path) if name == "hf" else (path,):
+        result = run(str(path), "-f", name, "-o", str(out))
+        assert result.exit_code == 1
+        assert "not written over" in result.stderr
+    assert path.read_bytes() == before
+
+
+def test_a_folder_with_a_pipe_in_it_does_not_wait_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    assert run(str(tmp_path)).exit_code == 1
+
+
+def test_what_is_nested_too_deeply_is_no_session_and_no_crash(folder: Path, tmp_path: Path) -> None:
+    save(folder)
+    deep = tmp_path / "deep.jsonl"
+    deep.write_text("[" * 100_000)
+    result = run(str(folder), str(deep))
+    assert result.exit_code == 0
+    assert len(rows(deep)) == 1
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_one_session_that_is_nested_too_deeply_is_left_out_and_named(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    deep = SessionWriter.create(folder, Header(id="", model="m", sampling=_nested(300)))
+    deep.append(UserMessage("Hi."))
+    deep.append(AssistantMessage("Hi."))
+    deep.close()
+    good = save(folder)
+    result = run("--all", "--target", "qwen", "-f", name, "-o", str(tmp_path / "out") + "/")
+    if FORMATS[name].unit == "rows":
+        result = run("--all", "-f", name, "-o", str(tmp_path / "out.jsonl"))
+    assert result.exit_code == 0, result.output
+    assert f"left out: {deep.path.stem}" in result.stderr
+    assert "1 session written" in result.stderr
+    assert good.exists()
+
+
+def _nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": [value]}
+    return value
+
+
+def test_a_side_file_needs_a_file_to_lie_beside(folder: Path) -> None:
+    save(folder)
+    result = run("-f", "llamafactory", "-o", "/dev/null")
+    assert result.exit_code == 0
+    assert not Path("/dev/dataset_info.json").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_said(folder: Path, tmp_path: Path) -> None:
+    save(folder)
+    (tmp_path / "file").write_text("")
+    result = run("-f", "hf", "-o", str(tmp_path / "file" / "out") + "/")
+    assert result.exit_code == 1
+    assert "cannot make the folder" in result.stderr
 
 
 def test_an_unreadable_file_in_a_run_is_left_out_and_named(tmp_path: Path) -> None:

@@ -188,6 +188,14 @@ def test_the_traces_of_the_hub_read_as_one_row_each(tmp_path: Path) -> None:
     assert rows[0].value["messages"][3]["tool_call_id"] == "c1"
 
 
+def test_rows_behind_a_trace_are_rows(tmp_path: Path) -> None:
+    lines = lines_of_formats(write_session(tmp_path / "sessions"))
+    path = write_rows(tmp_path / "both.jsonl", *lines["hf"], *lines["sharegpt"], {"id": "x"})
+    rows = [item for item in read_rows(path) if isinstance(item, Row)]
+    assert [next(iter(row.value)) for row in rows] == ["messages", "conversations", "id"]
+    assert len(rows[0].value["messages"]) == 8
+
+
 def test_a_trace_beyond_the_limit_is_left_out(tmp_path: Path) -> None:
     message = {"type": "message", "message": {"role": "user", "content": "x" * 100}}
     path = write_rows(tmp_path / "t.jsonl", {"type": "session", "harness": "h", "id": "1"}, *[message] * 50)

@@ -35,6 +35,8 @@ async def run_task(task: PromptTask, plan: RunPlan, place: Workplace) -> TaskRes
     folder: TaskFolder | None = None
     try:
         folder = TaskFolder(place.scratch, task.index)
+        if plan.folder:
+            await asyncio.to_thread(folder.fill, plan.folder)
         result = await _converse(task, plan, place, folder)
     except Exception as error:  # noqa: BLE001 -- one bad conversation must not end the others
         kind = "disk" if isinstance(error, OSError) else "internal"

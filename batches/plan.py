@@ -32,6 +32,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     `settings` are the effective ones. `toolsets` are percentages: how likely each is drawn for a prompt, from
     `seed` and the prompt's index. `tools` are the names in `tool_stats` of every row, and `columns` the
     fields that input rows have: both are the same for all rows of a run, so that a table can be made of them.
+    `folder` is an absolute path; each task works in a copy of it, or in an empty folder where it is "".
     `max_cost` is in US dollars, for the run. `concurrency` counts conversations at once, over all workers.
     """
 
@@ -46,6 +47,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     seed: int = 0
     tools: list[str] = []
     columns: list[str] = []
+    folder: str = ""
     ephemeral_system_prompt: str = ""
     prefill: list[dict[str, Any]] = []
     max_samples: int | None = None

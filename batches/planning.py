@@ -43,6 +43,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     distribution: str | None = None
     toolsets: list[str] | None = None
     seed: int | None = None
+    folder: str | None = None
     concurrency: int | None = None
     workers: int | None = None
     engine: str | None = None
@@ -82,6 +83,7 @@ def first_plan(
         seed=wishes.seed or 0,
         tools=_tool_names(settings, list(distribution.toolsets)),
         columns=prompts_file.columns(prompts),
+        folder=wishes.folder or "",
         ephemeral_system_prompt=wishes.ephemeral_system_prompt or "",
         prefill=wishes.prefill or [],
     )
@@ -209,6 +211,7 @@ def _differences(before: RunPlan, wishes: Wishes, loaded: LoadedSettings) -> lis
     told: list[tuple[str, Any, Any]] = [
         ("--distribution", wishes.distribution, before.distribution),
         ("--seed", wishes.seed, before.seed),
+        ("--folder", wishes.folder, before.folder),
         ("--ephemeral-system-prompt", wishes.ephemeral_system_prompt, before.ephemeral_system_prompt),
         ("--prefill", wishes.prefill, before.prefill),
     ]

@@ -31,6 +31,10 @@ class TaskFolder:
         self.work.mkdir(mode=0o700, parents=True)
         self.files.mkdir(mode=0o700)
 
+    def fill(self, source: str) -> None:
+        """Begin with a copy of the folder `source`, links as links. Raises OSError."""
+        shutil.copytree(source, self.work, symlinks=True, dirs_exist_ok=True)
+
     def remove(self, *, keep_work: bool = False) -> None:
         if keep_work:
             kept = self.root.parent / self.root.name.partition("-")[0]

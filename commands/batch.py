@@ -35,6 +35,8 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 @click.option("-t", "--toolsets", metavar="A,B", help="Instead: these toolsets for every prompt.")
 @click.option("--list-distributions", is_flag=True, help="List the distributions and leave.")
 @click.option("--seed", type=int, help="Toolsets are drawn from it (default 0).")
+@click.option("--folder", type=click.Path(exists=True, file_okay=False, resolve_path=True), metavar="DIR",
+              help="Each task works in a copy of it (default: in an empty folder).")  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(min=1), help="Conversations at once.")
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Worker processes (default: as many as cores help)."
@@ -119,6 +121,7 @@ def _wishes(name: str, given: dict[str, Any]) -> Wishes:
         distribution=given["distribution"],
         toolsets=[each.strip() for each in toolsets.split(",") if each.strip()] if toolsets else None,
         seed=given["seed"],
+        folder=given["folder"],
         concurrency=given["concurrency"],
         workers=given["workers"],
         engine=given["engine"],

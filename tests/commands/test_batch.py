@@ -54,6 +54,23 @@ def test_each_prompt_becomes_a_row_with_its_fields_and_what_was_done(batch: Batc
     assert batch.left_behind() == []
 
 
+def test_each_task_works_in_a_copy_of_the_folder(batch: Batch) -> None:
+    given = batch.hermes.folder / "given"
+    (given / "sub").mkdir(parents=True)
+    (given / "sub" / "note.txt").write_text("as given\n")
+    batch.prompts(["one", "two"])
+    command = "cat sub/note.txt && echo changed > sub/note.txt"
+    steps = [Step(tool_calls=[Call("terminal", {"command": command})]), Step(text="Done.")]
+    with scripted_server(*steps, by="turn") as server:
+        done = batch.run(server.url, "--policy", "yolo", "--folder", "given", "--concurrency", "1")
+        assert done.code == 0, done.told
+        again = batch.run(server.url, "--resume", "--folder", str(batch.hermes.folder))
+    assert "another --folder" in again.told
+    assert [row["conversations"][3]["value"].count("as given") for row in batch.rows()] == [1, 1]
+    assert (given / "sub" / "note.txt").read_text() == "as given\n"
+    assert batch.left_behind() == []
+
+
 def test_the_exports_of_a_run_have_its_conversations(batch: Batch) -> None:
     batch.prompts(["one", "two"])
     assert batch.run("", "--model", "offline").code == 0

@@ -57,6 +57,25 @@ def test_parallel_calls_and_their_results_reach_the_template(export: Export, tmp
     assert "<think>\nI need both.\n</think>" in learned(tokenizer, tokens)
 
 
+def test_sharegpt_rows_load_by_the_entry_that_the_docs_describe(export: Export, tmp_path: Path) -> None:
+    file = export("sharegpt")
+    tags = {"observation_tag": "tool", "role_tag": "from", "content_tag": "value", "user_tag": "human"}
+    entry = {
+        "file_name": file.name,
+        "formatting": "sharegpt",
+        "columns": {"messages": "conversations"},
+        "tags": {**tags, "assistant_tag": "gpt", "function_tag": "function_call", "system_tag": "system"},
+    }
+    file.with_name("dataset_info.json").write_text(json.dumps({file.stem: entry}))
+    tokenizer = new_tokenizer()
+    tokenized = _tokenized(file, tokenizer, tmp_path)
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
+    assert len(tokenized) == len(rows), "no row was skipped"
+    for row, tokens in zip(rows, tokenized, strict=True):
+        answers = [turn["value"] for turn in row["conversations"] if turn["from"] == "gpt"]
+        assert learned(tokenizer, tokens) == "".join(f"{answer}<|im_end|>\n" for answer in answers)
+
+
 def _tokenized(file: Path, tokenizer: Any, tmp_path: Path) -> list[Any]:
     from llamafactory.data import get_template_and_fix_tokenizer
     from llamafactory.data.loader import get_dataset

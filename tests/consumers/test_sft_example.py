@@ -1,4 +1,4 @@
-"""examples/sft goes the whole way: prompts, conversations, rows, a trained model, and hermes talking to it."""
+"""examples/sft goes the whole way: prompts, conversations, rows, a trained model, hermes talking to it."""
 
 from __future__ import annotations
 

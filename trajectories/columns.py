@@ -24,7 +24,8 @@ class MissingLibrary(Exception):
 def write_parquet(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Any], file: IO[bytes]) -> int:
     """Write `rows` with exactly `columns`, a bounded number at a time. Returns how many there were.
 
-    Values that are not what their column says become JSON text; what a row lacks is null.
+    Values that are not what their column says become JSON text; what a row lacks is null, and so is a whole
+    number beyond 64 bits (servers count what they like).
 
     Raises:
         MissingLibrary: `datasets` is not there.
@@ -56,6 +57,8 @@ def conform(value: Any, column: Any) -> Any:
         return {name: conform(value.get(name), each) for name, each in column.items()}
     if isinstance(column, list):
         return [conform(each, column[0]) for each in value]
+    if column == "integer" and not -(2**63) <= value < 2**63:
+        return None
     if column == "object" or (column == "text" and not isinstance(value, str)):
         return json_of(value)
     return value

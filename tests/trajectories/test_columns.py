@@ -154,3 +154,10 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 )
 def test_what_is_not_what_its_column_says_becomes_json_text(value: Any, column: Any, kept: Any) -> None:
     assert conform(value, column) == kept
+
+
+def test_a_whole_number_that_no_table_holds_is_null() -> None:
+    largest = 2**63 - 1
+    assert conform({"a": [largest, largest + 1, -largest - 2]}, {"a": ["integer"]}) == {
+        "a": [largest, None, None]
+    }

@@ -195,9 +195,12 @@ def _summariser(given: dict[str, Any]) -> tuple[ChatModel | None, Summariser]:
         "model.stream": False,
     }
     settings, secrets = load(ChatOptions(flags)).settings, read_secrets()
-    if resolve_endpoint(settings, secrets).name == "offline":
+    endpoint = resolve_endpoint(settings, secrets)
+    if endpoint.name == "offline":
         return None, DigestSummariser()
     model = connect_model(settings, secrets)
+    name = model.name or "the server's first model"
+    click.echo(f"hermes: {name} at {endpoint.host} writes the summaries", err=True)
     return model, ModelSummariser(model)
 
 

@@ -100,7 +100,7 @@ def input_files(names: Sequence[str]) -> Iterator[InputFiles]:
         if names.count(name) > 1:
             raise click.UsageError(neutralize(f"{name} is there twice"))
         if name != "-" and os.path.isdir(name):
-            raise click.UsageError(neutralize(f"{name} is a folder; name the files in it"))
+            raise click.UsageError(neutralize(f"{name} is a folder; name {_files_of(name)}"))
         if name != "-" and not os.path.exists(name):
             raise click.UsageError(neutralize(f"cannot read {name}: no such file"))
     with ExitStack() as copies:
@@ -108,6 +108,11 @@ def input_files(names: Sequence[str]) -> Iterator[InputFiles]:
             yield InputFiles(names, copies)
         except OutputError as error:
             raise click.ClickException(neutralize(str(error))) from None
+
+
+def _files_of(folder: str) -> str:
+    rows = os.path.join(folder, "trajectories.jsonl")
+    return f"the file in it, {rows}" if os.path.exists(rows) else "the files in it"
 
 
 @contextmanager

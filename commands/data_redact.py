@@ -11,7 +11,7 @@ import click
 
 from commands.data_files import counted, files_argument, input_files, output_rows, place, tell
 from configuration.home import read_secrets
-from corpus.reading import Row
+from corpus.reading import Row, is_session_file
 from safety.redact import SHORTEST, Redactor
 from safety.terminal_text import neutralize
 from trajectories.row_line import row_line
@@ -36,6 +36,10 @@ def redact(files: tuple[str, ...], output: str | None) -> None:
     Prints where there are how many of which kind, never the value. Sessions stay sessions. Exit code 1 if
     there are any and no OUT was given.
     """
+    session = next((name for name in files if is_session_file(name)), None)
+    if output is not None and len(files) > 1 and session is not None:
+        message = f"{session} is a session: give each with an -o of its own, as one file holds one session"
+        raise click.UsageError(neutralize(message))
     redactor = Redactor(known_secrets())
     totals: dict[str, Counter[str]] = {name: Counter() for name in files}
     rows = touched = 0

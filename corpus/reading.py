@@ -65,6 +65,9 @@ def read_rows(
     """
     with ExitStack() as opened:
         stored: IO[bytes] = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
+        if foreign := _foreign(stored):
+            yield Problem(0, 0, "damaged", foreign)
+            return
         lines, packed = _unpacked(stored, opened)
         told = 0
         items = _read_lines(lines, path if sessions else None, packed, limit)
@@ -106,6 +109,23 @@ def decode_row(line: bytes, *, last: bool = False) -> dict[str, Any] | tuple[Pro
 
 _NAMES = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
 _NAMES[type(None)] = "null"
+
+
+_UNPACK = "unpack it first (what gzip compressed is read as it is)"
+_FOREIGN = {
+    b"PAR1": "this is Parquet; give the rows as JSON lines (hermes export -o NAME.jsonl)",
+    b"\x28\xb5\x2f\xfd": f"this is compressed with zstd: {_UNPACK}",
+    b"\xfd7zX": f"this is compressed with xz: {_UNPACK}",
+    b"BZh": f"this is compressed with bzip2: {_UNPACK}",
+    b"PK\x03\x04": f"this is a zip archive: {_UNPACK}",
+}
+"""How files begin that people have rows in and that are not read, and what to do."""
+
+
+def _foreign(stored: IO[bytes]) -> str:
+    peek: Any = getattr(stored, "peek", None)
+    beginning: bytes = peek(4)[:4] if peek is not None else b""
+    return next((what for magic, what in _FOREIGN.items() if beginning.startswith(magic)), "")
 
 
 def _unpacked(stored: IO[bytes], opened: ExitStack) -> tuple[IO[bytes], bool]:

@@ -135,6 +135,8 @@ def test_an_input_is_never_written_to_by_whatever_name(tmp_path: Path, rows: Pat
 def test_files_that_cannot_be_read_are_usage_errors(tmp_path: Path, rows: Path) -> None:
     assert "no such file" in data("stats", tmp_path / "none", code=2).stderr
     assert "is a folder" in data("stats", tmp_path, code=2).stderr
+    (tmp_path / "trajectories.jsonl").write_text("")
+    assert f"the file in it, {tmp_path / 'trajectories.jsonl'}" in data("stats", tmp_path, code=2).stderr
     assert "is there twice" in data("dedupe", rows, rows, code=2).stderr
 
 

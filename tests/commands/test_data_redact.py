@@ -79,6 +79,14 @@ def test_a_session_stays_a_session_that_can_be_resumed_and_exported(tmp_path: Pa
     assert "[redacted:openrouter-key]" in json.dumps(row)
 
 
+def test_a_session_is_not_joined_with_another_file(tmp_path: Path, session: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(session.read_bytes())
+    done = redact(other, session, "-o", tmp_path / "out", code=2)
+    assert "one file holds one session" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_without_secrets_are_written_as_they_stand(tmp_path: Path) -> None:
     line = '{"id":  "x",   "sha": "da39a3ee5e6b4b0d3255bfef95601890afd80709", "n": 12345678901234567890123}'
     path = write_rows(tmp_path / "rows.jsonl", line)

@@ -97,6 +97,7 @@ def test_rows_that_fit_pass_byte_for_byte_and_the_others_get_a_summary_in_their_
         run = Compress(folder, server.url)
         done = run.run()
     assert done.returncode == 0, done.stderr
+    assert "at 127.0.0.1:" in done.stderr
     assert run.ids() == [row["id"] for row in rows]
     before, after = source.read_bytes().splitlines(), run.out.read_bytes().splitlines()
     fitting = range(0, 12, 3)

@@ -96,6 +96,18 @@ def test_a_compressed_file_reads_the_same_whatever_its_name(tmp_path: Path) -> N
     assert list(read_rows(packed)) == list(read_rows(plain))
 
 
+@pytest.mark.parametrize(
+    ("beginning", "what"),
+    [(b"PAR1", "Parquet"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip"), (b"BZh9", "bzip2")],
+)
+def test_what_is_no_text_is_named_once_with_what_to_do(tmp_path: Path, beginning: bytes, what: str) -> None:
+    path = tmp_path / "rows"
+    path.write_bytes(beginning + b"\0\xff\n" * 100)
+    (problem,) = read_rows(path)
+    assert isinstance(problem, Problem)
+    assert what in problem.reason
+
+
 def test_a_damaged_compressed_file_is_read_up_to_the_damage(tmp_path: Path) -> None:
     source = random.Random(1)
     lines = [json.dumps({"n": n, "x": source.random()}) for n in range(5000)]

@@ -142,7 +142,7 @@ class Talk:
             system=system,
             tools=TOOLS if tools is None else tools,
             toolsets=["default"],
-            cwd="/work",
+            cwd="/home/someone/project",
             sampling={"temperature": 0.5},
         )
         self.writer = SessionWriter.create(folder, header)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
 
-from commands.group import Entry
+from commands.group import Entry, LazyGroup
 
 COMMANDS = {
     "stats": Entry("commands.data_stats:stats", "Count what is in them: rows, tokens, tools, outcomes."),
@@ -21,26 +19,7 @@ COMMANDS = {
 }
 
 
-class LazyDataGroup(click.Group):
-    """Imports a sub-command when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        module, _, attribute = entry.target.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
-
-
-@click.group(cls=LazyDataGroup)
+@click.group(cls=LazyGroup, entries=COMMANDS)
 def data() -> None:
     """Look at files of training rows, and make better ones of them.
 

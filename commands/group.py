@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -37,18 +38,30 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Imports a sub-command when it is called. Arguments that begin with an option belong to `chat`."""
+    """Imports a sub-command of `entries` when it is called."""
+
+    def __init__(self, *, entries: Mapping[str, Entry], **more: Any) -> None:
+        super().__init__(**more)
+        self._entries = entries
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
+        entry = self._entries.get(cmd_name)
         if entry is None:
             return None
         module, _, attribute = entry.target.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in self._entries.items()])
+
+
+class _Hermes(LazyGroup):
+    """Arguments that begin with an option belong to `chat`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
@@ -67,10 +80,6 @@ class LazyGroup(click.Group):
             ctx.fail(f'there is no command {args[0]!r}.{meant} To ask something: hermes -q "…"')
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
-
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
@@ -86,7 +95,8 @@ def _hyphenated(name: str) -> str:
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=_Hermes,
+    entries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": _hyphenated},
 )
 @click.option(

@@ -130,7 +130,7 @@ def _of_hub(name: str, download: bool) -> Path:
         raise TokenizerError(f"the tokenizer of {name} cannot be had: {_first_line(error)}") from None
     raise TokenizerError(
         f"there is no file or folder {name}, and no {FILE} of it in the Hugging Face cache. "
-        f"Give the path of a {FILE}, or --download to fetch it"
+        f"Give the path of a {FILE}; hermes data compress --download fetches one"
     )
 
 

@@ -11,6 +11,9 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from batches.distributions import draw_toolsets
 from batches.engine import Engine, EngineError
@@ -77,6 +80,7 @@ class BatchRun:
         self._stopped: Outcome | None = None
         self._alike: list[str] = []
         self._transient = True
+        self._has_rows = False
 
     async def run(self) -> Outcome:
         """Work until all prompts are done or `drain` was called; how it ended, as one word.
@@ -125,11 +129,19 @@ class BatchRun:
         if result.index in self._folder.done:
             return
         self._folder.record(result, self._prompts[result.index])
+        if result.row is not None and not self._has_rows:
+            self._has_rows = True
+            self._tell_of_taken_names(result.row)
         if result.status == "failed":
             self.standing.failed += 1
             self._transient = self._transient and result.kind in RETRYABLE
         self._look_for_a_pattern(result)
         self._is_too_dear()
+
+    def _tell_of_taken_names(self, row: dict[str, Any]) -> None:
+        names = ", ".join(msgspec.json.decode(row["metadata"]["input"]))
+        if names:
+            self._tell(f"rows have a {names} of their own: what your prompts say there is in metadata.input")
 
     def _is_too_dear(self) -> bool:
         """Whether the run has cost what it may; then it is drained."""
@@ -156,9 +168,10 @@ class BatchRun:
         is_transient = result.kind in RETRYABLE
         if len(self._alike) < (MOST_UNREACHABLE if is_transient else MOST_REFUSALS):
             return
+        hint = f"{result.hint} " if result.hint else ""
         self.drain(
             "unavailable" if is_transient else "failed",
-            f"{len(self._alike)} prompts in a row failed: {result.reason}. "
+            f"{len(self._alike)} prompts in a row failed: {result.reason}. {hint}"
             "No more are begun; go on with --resume once that is mended",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from batches.plan import RunPlan
 from batches.task import PromptTask, TaskResult
 from batches.task_folder import TaskFolder
 from batches.workplace import Workplace
-from conversation.event import TurnFinished
+from conversation.event import RetryScheduled, TurnFinished
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -26,8 +27,12 @@ NO_RESULT = ("failed", "unavailable")
 """Outcomes that are the infrastructure's. All others are the model's own, and are kept."""
 
 
-async def run_task(task: PromptTask, plan: RunPlan, place: Workplace) -> TaskResult:
+async def run_task(
+    task: PromptTask, plan: RunPlan, place: Workplace, tell: Callable[[str], None] = lambda text: None
+) -> TaskResult:
     """Hold the conversation of `task` in a folder of its own, which is gone afterwards.
+
+    `tell` is told, in a sentence, each time that a request failed and is sent again later.
 
     Raises only CancelledError; whatever else goes wrong is a result with the status `failed`.
     """
@@ -37,7 +42,7 @@ async def run_task(task: PromptTask, plan: RunPlan, place: Workplace) -> TaskRes
         folder = TaskFolder(place.scratch, task.index)
         if plan.folder:
             await asyncio.to_thread(folder.fill, plan.folder)
-        result = await _converse(task, plan, place, folder)
+        result = await _converse(task, plan, place, folder, tell)
     except Exception as error:  # noqa: BLE001 -- one bad conversation must not end the others
         kind = "disk" if isinstance(error, OSError) else "internal"
         result = TaskResult(task.index, "failed", f"{type(error).__name__}: {error}", kind=kind)
@@ -47,7 +52,9 @@ async def run_task(task: PromptTask, plan: RunPlan, place: Workplace) -> TaskRes
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - started, 3))
 
 
-async def _converse(task: PromptTask, plan: RunPlan, place: Workplace, folder: TaskFolder) -> TaskResult:
+async def _converse(
+    task: PromptTask, plan: RunPlan, place: Workplace, folder: TaskFolder, tell: Callable[[str], None]
+) -> TaskResult:
     model = TaskModel(place.model, place.endpoint)
     agent = _agent(task, plan, place, folder, model)
     path = agent.session_path
@@ -56,13 +63,16 @@ async def _converse(task: PromptTask, plan: RunPlan, place: Workplace, folder: T
         async for event in agent.events(task.prompt):
             if isinstance(event, TurnFinished):
                 finished = event
+            elif isinstance(event, RetryScheduled):
+                tell(f"{event.reason}; trying again")
     finally:
         problems = await agent.aclose()
     assert finished is not None
     assert path is not None
     kind = model.failure.kind if model.failure is not None else "internal"
     if finished.outcome in NO_RESULT and kind != "context":
-        return TaskResult(task.index, "failed", finished.reason, usage=finished.usage, kind=kind)
+        reason, hint = finished.reason, finished.hint
+        return TaskResult(task.index, "failed", reason, usage=finished.usage, kind=kind, hint=hint)
     if problems:
         return TaskResult(task.index, "failed", problems[0], usage=finished.usage, kind="disk")
     return _told(task, plan, place, path, finished)

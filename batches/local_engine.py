@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -21,6 +23,8 @@ STOP_GRACE = 8.0
 """Seconds a worker gets to break off its conversations and tidy up; then it is killed."""
 MOST_LOSSES = 3
 """How often a prompt's worker may be lost before the prompt itself is held to be the reason."""
+TROUBLE_EVERY = 30.0
+"""Seconds between two sentences about requests that fail and are sent again."""
 _LARGE = 1024 * 1024
 
 
@@ -68,6 +72,7 @@ class _Crew:
         self._taking = asyncio.Lock()
         self._tell = tell
         self._losses: Counter[int] = Counter()
+        self._trouble_told = -math.inf
 
     def ended(self, tending: asyncio.Task[None]) -> None:
         self.results.put_nowait(None if tending.cancelled() else tending.exception())
@@ -80,7 +85,7 @@ class _Crew:
         lost: list[PromptTask] = []
         stillborn = 0
         while first := lost or await self._some():
-            worker = _Worker(seats, first, self._next, self.results.put_nowait)
+            worker = _Worker(seats, first, self._next, self._hear)
             await worker.hold(self._start)
             if worker.finished:
                 return
@@ -96,6 +101,14 @@ class _Crew:
             lost = [*worker.in_hand.values(), *worker.first]
             if worker.ready:
                 lost = [task for task in lost if task.index not in worker.in_hand or self._may_go_on(task)]
+
+    def _hear(self, said: TaskResult | str) -> None:
+        """A result, or a word about trouble: that is the same for many, and told now and then."""
+        if not isinstance(said, str):
+            self.results.put_nowait(said)
+        elif (now := time.monotonic()) - self._trouble_told >= TROUBLE_EVERY:
+            self._trouble_told = now
+            self._tell(said)
 
     def _may_go_on(self, task: PromptTask) -> bool:
         """False, and the task has failed, where it was in hand each time that a worker was lost."""
@@ -126,7 +139,7 @@ class _Worker:
         seats: int,
         first: list[PromptTask],
         take: Callable[[], Awaitable[PromptTask | None]],
-        give: Callable[[TaskResult], None],
+        give: Callable[[TaskResult | str], None],
     ) -> None:
         self.in_hand: dict[int, PromptTask] = {}
         self.first = first
@@ -151,7 +164,10 @@ class _Worker:
         try:
             self.ready = await read_frame(process.stdout) is not None
             while (data := await read_frame(process.stdout)) is not None:
-                result = msgspec.json.decode(data, type=TaskResult)
+                result = msgspec.json.decode(data, type=TaskResult | str)
+                if isinstance(result, str):
+                    self._give(result)
+                    continue
                 if self.in_hand.pop(result.index, None) is None:
                     continue
                 self._give(result)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 _SHOWN = 10
+_LAYOUT = 'each line is an object, {"prompt": "…"}, or the prompt as a JSON string'
 
 
 class PromptsError(ValueError):
@@ -23,15 +26,16 @@ class Prompt(Struct, frozen=True):
 
 
 def read_prompts(path: Path) -> list[Prompt]:
-    """All prompts of the file, in order. A line may also be the prompt alone, as a JSON string.
+    """All prompts of the file, in order, which may be compressed with gzip. A line may also be the prompt
+    alone, as a JSON string.
 
     Raises:
         PromptsError: any line is something else, there is none, or the file cannot be read.
     """
     try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise PromptsError(f"cannot read {path}: {error.strerror}") from None
+        lines = _unpacked(path.read_bytes()).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except (OSError, EOFError, zlib.error) as error:
+        raise PromptsError(f"cannot read {path}: {getattr(error, 'strerror', '') or error}") from None
     prompts: list[Prompt] = []
     problems: list[str] = []
     for number, line in enumerate(lines, 1):
@@ -43,10 +47,14 @@ def read_prompts(path: Path) -> list[Prompt]:
             problems.append(f"{path}:{number}: {error}")
     if problems:
         more = [f"… and {len(problems) - _SHOWN} more lines"] if len(problems) > _SHOWN else []
-        raise PromptsError("\n".join([*problems[:_SHOWN], *more]))
+        raise PromptsError("\n".join([*problems[:_SHOWN], *more, _LAYOUT]))
     if not prompts:
         raise PromptsError(f"{path} has no prompts")
     return prompts
+
+
+def _unpacked(stored: bytes) -> bytes:
+    return gzip.decompress(stored) if stored.startswith(b"\x1f\x8b") else stored
 
 
 def read_prompt(line: bytes) -> Prompt:

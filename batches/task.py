@@ -32,7 +32,8 @@ class TaskResult(Struct, frozen=True):
     the worker wrote that file in its place already.
 
     `kind` says what failed: a kind of `models.chat_model.ModelError`, `worker` (its process ended), `disk`
-    (the session could not be saved) or `internal`; "" for what did not fail.
+    (the session could not be saved) or `internal`; "" for what did not fail. `hint` is what
+    to do about it, where that is known.
     """
 
     index: int
@@ -43,3 +44,4 @@ class TaskResult(Struct, frozen=True):
     usage: Usage = Usage()
     seconds: float = 0.0
     kind: str = ""
+    hint: str = ""

@@ -25,7 +25,7 @@ from batches.workplace import Workplace
 LEAVE_WITHIN = 10.0
 """Seconds for tidying up after the end of stdin; a thread that hangs must not keep the process alive."""
 READY = "ready"
-"""The first thing a worker says; results follow."""
+"""The first thing a worker says; results follow, and in between texts for the person."""
 _LARGE = 1024 * 1024
 
 
@@ -54,7 +54,7 @@ async def _work(results: int) -> None:
     writer.write(frame(READY))
 
     async def work_on(task: PromptTask) -> None:
-        writer.write(frame(await run_task(task, told.plan, place)))
+        writer.write(frame(await run_task(task, told.plan, place, lambda text: writer.write(frame(text)))))
         with contextlib.suppress(ConnectionError):  # whoever wanted it is gone, and stdin will say so
             await writer.drain()
 

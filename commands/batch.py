@@ -54,7 +54,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 @click.option("--ephemeral-system-prompt", metavar="TEXT", help="Sent with every request, and in no row.")
 @click.option("--prefill", type=click.Path(path_type=Path), metavar="FILE",
               help="Messages (JSON list) sent before each prompt, and in no row.")  # fmt: skip
-@click.option("--policy", type=click.Choice(POLICIES), help="What tools may do; see below.")
+@click.option("--policy", type=click.Choice(POLICIES), help="What tools may do; see above.")
 @click.option("--sandbox", metavar="NAME", help="Where commands run (terminal.backend).")
 @click.option("--keep-folders", is_flag=True, default=None, help="Keep each task's working folder.")
 def batch(prompts: Path | None, name: str | None, list_distributions: bool, **given: Any) -> None:

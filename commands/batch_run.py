@@ -95,13 +95,19 @@ def _plan(
         folder.read_back(prompts)
     folder.write_plan(plan)
     held_back = not resume and is_held_back(loaded)
-    for line in _opening(plan, folder, distribution, held_back=held_back):
+    chosen = resume or loaded.origin("model.name") != "built-in"
+    for line in _opening(plan, folder, distribution, held_back=held_back, chosen=chosen):
         _say(line)
     return plan, prompts
 
 
 def _opening(
-    plan: RunPlan, folder: RunFolder, distribution: Distribution | None, *, held_back: bool
+    plan: RunPlan,
+    folder: RunFolder,
+    distribution: Distribution | None,
+    *,
+    held_back: bool,
+    chosen: bool,
 ) -> list[str]:
     import model_tools
     from batches.planning import endpoint_of
@@ -119,7 +125,7 @@ def _opening(
         f"run {plan.run}: {plan.prompts.count:,} prompts{done}; {model_name(plan, endpoint)}{host}; "
         f"{plan.concurrency} at once {machines}"
     ]
-    if endpoint.name == "offline":
+    if endpoint.name == "offline" and not chosen:
         from models.offline import offline_notice
 
         lines.append(offline_notice())
@@ -157,7 +163,7 @@ def _hold(plan: RunPlan, prompts: list[Prompt], folder: RunFolder, ray_address: 
     finally:
         screen.close()
         clear_scratch(scratch)
-    for line in _summary(run.standing, folder):
+    for line in _summary(run.standing, folder, len(prompts)):
         click.echo(line)
     return code
 
@@ -185,7 +191,7 @@ async def _until_ended(run: BatchRun, tell: Any) -> int:
         if len(signals) == 1:
             run.drain(
                 "interrupted",
-                f"finishing the {run.standing.running} conversations that run; once more to break them off",
+                f"finishing the {run.standing.running} conversations that run; Ctrl-C again breaks them off",
             )
         elif len(signals) == 2:
             running.cancel()
@@ -201,7 +207,7 @@ async def _until_ended(run: BatchRun, tell: Any) -> int:
     return 128 + signals[0] if signals else code
 
 
-def _summary(standing: Standing, folder: RunFolder) -> list[str]:
+def _summary(standing: Standing, folder: RunFolder, prompts: int) -> list[str]:
     from batches.progress import counts, spent
 
     numbers = folder.statistics
@@ -216,6 +222,8 @@ def _summary(standing: Standing, folder: RunFolder) -> list[str]:
         )
     elif standing.done < standing.total:
         lines.append(f"{standing.total - standing.done:,} are left; --resume goes on with them")
+    elif standing.total < prompts:
+        lines.append(f"the file has {prompts:,} prompts: --resume --max-samples N takes more of them")
     return lines
 
 

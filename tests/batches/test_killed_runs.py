@@ -112,7 +112,7 @@ def test_an_interrupt_lets_what_runs_come_to_its_end(batch: Batch) -> None:
         os.kill(process.pid, signal.SIGINT)
         done = batch.end(process)
         assert done.code == 130
-        assert "once more to break them off" in done.told
+        assert "Ctrl-C again breaks them off" in done.told
         recorded = batch.indexes()
         assert len(recorded) < PROMPTS
         assert len(server.requests) == 2 * len(recorded)

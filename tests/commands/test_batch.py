@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,27 @@ def test_a_bad_line_is_named_before_anything_is_spent(batch: Batch, text: str, p
         assert not server.requests
     assert done.code == 2
     assert problem in done.told
+    assert ("each line is an object" in done.told) == (problem != "has no prompts")
     assert not batch.folder.exists()
+
+
+def test_the_file_of_prompts_may_be_compressed(batch: Batch) -> None:
+    batch.prompts(["go", "go on"])
+    path = batch.hermes.folder / "prompts.jsonl"
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert batch.run("", "--model", "offline").code == 0
+    assert len(batch.rows()) == 2
+    path.write_bytes(path.read_bytes()[:20])
+    done = batch.run("", "--resume")
+    assert done.code == 2
+    assert "cannot read prompts.jsonl" in done.told
+
+
+def test_fields_whose_names_are_taken_are_told_of(batch: Batch) -> None:
+    batch.prompts([{"prompt": "go", "source": "mine", "topic": "x"}, {"prompt": "go on", "source": "mine"}])
+    done = batch.run("", "--model", "offline")
+    assert done.told.count("rows have a source of their own") == 1
+    assert [json.loads(row["metadata"]["input"]) for row in batch.rows()] == [{"source": "mine"}] * 2
 
 
 def test_a_line_may_be_the_prompt_alone(batch: Batch) -> None:
@@ -286,6 +307,7 @@ def test_a_refused_key_ends_the_run_after_a_few_prompts(batch: Batch) -> None:
     assert done.code == 1
     assert "prompts in a row failed" in done.told
     assert "refused the key in OPENAI_API_KEY" in done.told
+    assert "Check the key in OPENAI_API_KEY" in done.told
     assert batch.rows() == []
     failed = batch.lines("failed.jsonl")
     assert {each["kind"] for each in failed} == {"auth"}
@@ -301,6 +323,7 @@ def test_a_server_that_is_down_ends_the_run_with_try_again_later(batch: Batch) -
     done = batch.run("http://127.0.0.1:9/v1", "--concurrency", "8", "--workers", "1")
     assert done.code == 75
     assert "prompts in a row failed: cannot reach" in done.told
+    assert 1 <= done.told.count("trying again") < 10
     assert len(batch.lines("failed.jsonl")) < 40
 
 
@@ -372,6 +395,7 @@ def test_when_the_server_asks_to_wait_all_conversations_wait(batch: Batch) -> No
         assert done.code == 0, done.told
         refused = [each.ended for each in server.requests[:1]]
         after = [each.began for each in server.requests if each.began > refused[0] + 0.1]
+    assert "slow down; trying again" in done.told
     assert len(batch.rows()) == 12
     assert after[0] - refused[0] >= 0.9
 

@@ -250,9 +250,10 @@ def test_one_unreadable_file_does_not_stop_the_export_of_all(save: Callable[...,
 
 def test_an_export_that_cannot_be_written_fails(save: Callable[..., Path], tmp_path: Path) -> None:
     save()
-    result = run("export", str(tmp_path / "none" / "out.jsonl"))
+    (tmp_path / "file").write_text("")
+    result = run("export", str(tmp_path / "file" / "out.jsonl"))
     assert result.exit_code == 1
-    assert "No such file or directory" in result.stderr
+    assert "cannot make the folder" in result.stderr
 
 
 def test_an_export_that_breaks_off_leaves_the_old_file_as_it_was(

@@ -74,14 +74,14 @@ def sweep(hermes: Hermes, serve: Serve, moments: list[float]) -> None:
         (hermes.folder / "journal").unlink(missing_ok=True)
         kill_after(hermes, server, seconds)
         check_left(hermes, server)
-        ran = (hermes.folder / "journal").read_text() if (hermes.folder / "journal").exists() else ""
         after = serve(Step(text="Going on."))
         hermes.url = after.url
         told = hermes.ask("Go on.", "--continue")
         assert (told.code, told.text) == (0, "Going on.\n"), told.told
         assert after.last["messages"][-1]["content"] == "Go on."
-        now = (hermes.folder / "journal").read_text() if (hermes.folder / "journal").exists() else ""
-        assert now == ran, "a call was run again"
+        journal = hermes.folder / "journal"
+        ran = journal.read_text().splitlines() if journal.exists() else []
+        assert len(ran) == len(set(ran)), "a call was run again"
 
 
 def test_killed_at_a_few_moments(hermes: Hermes, serve: Serve) -> None:

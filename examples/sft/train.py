@@ -7,6 +7,9 @@ OUT then holds a model and a tokenizer that transformers loads.
 
 from __future__ import annotations
 
+import json
+import random
+import string
 import sys
 import time
 from collections.abc import Iterator
@@ -19,13 +22,14 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM,
 from trl import SFTConfig, SFTTrainer
 
 TEMPLATE = Path(__file__).with_name("chat_template.jinja")
+LETTERS = string.ascii_lowercase + string.digits + "_-."
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
 def main() -> None:
     rows, out = Path(sys.argv[1]), Path(sys.argv[2])
     set_seed(0)
-    data = load_dataset("json", data_files=str(rows), split="train").select_columns(["messages", "tools"])
+    data = anywhere(load_dataset("json", data_files=str(rows), split="train"))
     tokenizer = new_tokenizer(data)
     model = new_model(tokenizer)
     trainer = SFTTrainer(
@@ -36,7 +40,7 @@ def main() -> None:
             output_dir=str(out),
             assistant_only_loss=True,
             max_length=2048,
-            num_train_epochs=40,
+            num_train_epochs=5,
             per_device_train_batch_size=2,
             learning_rate=2e-3,
             adam_beta2=0.98,
@@ -58,6 +62,26 @@ def main() -> None:
         f"{len(data)} rows of {min(lengths)} to {max(lengths)} tokens, {model.num_parameters():,} weights, "
         f"{time.monotonic() - began:.0f} s"
     )
+
+
+def anywhere(data: Dataset) -> Dataset:
+    """Each row eight times, in folders (or none) and on days drawn at random: the end of a system text.
+
+    A model as small as this one stumbles over a folder's name if it never saw any.
+    """
+    draw = random.Random(0)
+    rows = []
+    for row in data:
+        for _ in range(8):
+            parts = ["".join(draw.choices(LETTERS, k=draw.randint(1, 9))) for _ in range(draw.randint(1, 5))]
+            day = f"{draw.randint(2024, 2035)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}"
+            folder = f"Working folder: /{'/'.join(parts)}\n" if draw.random() < 0.7 else ""
+            place = f"{folder}System: Linux x86_64\nDate: {day}"
+            system = row["messages"][0]
+            text = system["content"].partition("\n\nSystem: ")[0]
+            messages = [{**system, "content": f"{text}\n\n{place}"}, *row["messages"][1:]]
+            rows.append({"messages": messages, "tools": row["tools"]})
+    return Dataset.from_list(rows, features=data.select_columns(["messages", "tools"]).features)
 
 
 def new_tokenizer(data: Dataset) -> PreTrainedTokenizerFast:
@@ -83,8 +107,6 @@ def new_tokenizer(data: Dataset) -> PreTrainedTokenizerFast:
 
 
 def texts(tokenizer: PreTrainedTokenizerFast, data: Dataset) -> Iterator[str]:
-    import json
-
     for row in data:
         yield tokenizer.apply_chat_template(row["messages"], tools=json.loads(row["tools"]), tokenize=False)
 

@@ -15,6 +15,6 @@ def single_calls(entry: Entry) -> list[Entry]:
         return [entry]
     answer = entry.assistant
     first = msgspec.structs.replace(answer, tool_calls=answer.tool_calls[:1], tokens=None)
-    bare = AssistantMessage("", model=answer.model, flawed=answer.flawed)
+    bare = AssistantMessage("", model=answer.model, flawed=answer.flawed, interrupted=answer.interrupted)
     rest = [msgspec.structs.replace(bare, tool_calls=(call,)) for call in answer.tool_calls[1:]]
     return [Round(each, (result,)) for each, result in zip([first, *rest], entry.results, strict=True)]

@@ -135,6 +135,21 @@ def test_axolotl_is_told_which_messages_to_learn_from(talk: Any) -> None:
     assert not any(m["train"] for m in made["messages"] if m["role"] != "assistant")
 
 
+def test_no_part_of_an_interrupted_answer_is_learned(talk: Any) -> None:
+    talk.person("hi").call("c1", "c2", interrupted=True).result("c1").result("c2").answer("bye").end()
+    (made,) = FORMATS["axolotl"].rows(prepare(talk.load(), split=True))
+    answers = [message for message in made["messages"] if message["role"] == "assistant"]
+    assert [answer["train"] for answer in answers] == [False, False, True]
+
+
+def test_facts_of_an_answer_name_its_place_in_the_list_that_the_row_has(talk: Any) -> None:
+    talk.person("hi").call("c1").result("c1").person("wait").answer("bye").end()
+    made = row("llamafactory", talk)
+    places = [answer["turn"] for answer in json.loads(made["facts"])["answers"]]
+    assert [made["conversations"][place]["from"] for place in places] == ["function_call", "gpt"]
+    assert made["conversations"][places[1]]["value"] == "bye"
+
+
 def test_what_else_is_known_of_each_answer_is_one_json_text(talk: Any) -> None:
     talk.person("hi").call("c1", tokens=AnswerTokens([1], [2], [-0.1]), model="m", seconds=2.0)
     talk.result("c1", "no", "denied").answer("bye", finish_reason="stop").end()

@@ -14,7 +14,6 @@ from conversation.round import Round
 from trajectories.exported_entries import exported_entries
 from trajectories.formats.training_messages import (
     TRAINING_COLUMNS,
-    TrainingMessages,
     trained_entries,
     training_facts,
 )
@@ -55,7 +54,7 @@ def rows(prepared: Prepared) -> list[dict[str, Any]]:
             turns.append({"from": "tool", "value": BETWEEN_RESULTS.join(map(_result, each.entry.results))})
     if not turns:
         return []
-    facts = training_facts(prepared, exported, TrainingMessages(answers=answers))
+    facts = training_facts(prepared, exported, answers, "turn")
     if not prepared.session.tools:
         facts["tools"] = ""  # "[]" would still begin its tool prompt with some templates
     return [{"conversations": turns, "system": prepared.session.history.system, **facts}]

@@ -97,10 +97,12 @@ def training_messages(prepared: Prepared, exported: Exported) -> TrainingMessage
     return made
 
 
-def training_facts(prepared: Prepared, exported: Exported, made: TrainingMessages) -> dict[str, Any]:
-    """The columns beside the messages."""
+def training_facts(
+    prepared: Prepared, exported: Exported, answers: list[int], place: str = "message"
+) -> dict[str, Any]:
+    """The columns beside the messages; `answers` and `place` as in `row_facts`."""
     session = prepared.session
-    facts = row_facts(prepared, exported, made.answers)
+    facts = row_facts(prepared, exported, answers, place)
     ended_on_answer = isinstance(last := exported.entries[-1].entry, Round) and not last.results
     return {
         "tools": json_of(session.tools),
@@ -125,7 +127,7 @@ def training_parts(prepared: Prepared) -> tuple[TrainingMessages, dict[str, Any]
     """The messages of a row and the columns beside them."""
     exported = exported_entries(prepared)
     made = training_messages(prepared, exported)
-    return None if made is None else (made, training_facts(prepared, exported, made))
+    return None if made is None else (made, training_facts(prepared, exported, made.answers))
 
 
 def _answer(round_: Round, prepared: Prepared) -> dict[str, Any]:

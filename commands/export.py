@@ -14,6 +14,7 @@ from commands.session_problems import TOLD, SessionFailure, counted, tell_proble
 from commands.session_sources import is_source, sessions_named
 from configuration.home import SettingsError, logs_dir, read_secrets
 from corpus.progress import reading_bar
+from corpus.reading import stored_size
 from corpus.row_filter import FilterError, RowFilter, parse_filter
 from corpus.writing import OutputError
 from safety.redact import Redactor
@@ -135,7 +136,7 @@ class _Exporter:
         """`advance` is told the bytes that were read."""
         for path, strict in paths:
             session = self._load(path, strict)
-            advance(path.stat().st_size if session else 0)
+            advance(stored_size(path) or 0)
             if session is None or not self._wanted(session):
                 continue
             tell_problems(session)

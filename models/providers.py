@@ -102,13 +102,13 @@ OFFLINE = Endpoint("offline", "")
 def resolve_endpoint(settings: Settings, secrets: Mapping[str, str]) -> Endpoint:
     """Where to send requests: base_url > provider > OPENROUTER_API_KEY > OPENAI_API_KEY > offline.
 
-    Offline only where no model is named either.
+    Offline only where no model is named either, or where it is the one that is named.
 
     `secrets` are the environment and the .env file, merged. A provider's key goes to its own host
     alone; OPENAI_API_KEY also goes to a base_url the person set, as the openai SDK does it.
     """
     model = settings.model
-    if model.provider == "offline" and not model.base_url:
+    if not model.base_url and (model.provider or model.name) == OFFLINE.name:
         return OFFLINE
     if model.base_url:
         return _custom(model.base_url.rstrip("/"), model.key_env, secrets)
@@ -118,7 +118,7 @@ def resolve_endpoint(settings: Settings, secrets: Mapping[str, str]) -> Endpoint
         key_env = PROVIDERS[name].keys[0]
         if secrets.get(key_env):
             return Endpoint(name, PROVIDERS[name].base_url, secrets[key_env], key_env)
-    if model.name and model.name != OFFLINE.name:  # whoever names a model must not be answered by a stand-in
+    if model.name:  # whoever names a model must not be answered by a stand-in
         problem = (
             f"nobody is known who serves {model.name}: set a key (hermes config set-key OPENROUTER_API_KEY), "
         )

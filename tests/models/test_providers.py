@@ -26,6 +26,12 @@ def test_without_anything_the_offline_model_is_meant() -> None:
     assert resolve(KEYS, provider="offline").name == "offline"
 
 
+def test_the_offline_model_by_its_name_is_asked_of_nobody_else() -> None:
+    assert resolve(KEYS, name="offline").name == "offline"
+    assert resolve(KEYS, name="offline", base_url="http://127.0.0.1:9/v1").name != "offline"
+    assert resolve(KEYS, name="offline", provider="openai").name != "offline"
+
+
 def test_openrouter_comes_before_openai() -> None:
     assert resolve(KEYS) == Endpoint(
         "openrouter", "https://openrouter.ai/api/v1", "or-key", "OPENROUTER_API_KEY"

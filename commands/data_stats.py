@@ -80,7 +80,7 @@ def _show(statistics: Statistics) -> None:
     for line in _summary(statistics):
         console.print(neutralize(line))
     if statistics.rows:
-        console.print(_lengths(statistics))
+        console.print(_lengths(statistics, console.width))
     if statistics.tools:
         console.print(_tools(statistics))
     for title, names in (
@@ -119,8 +119,13 @@ def _summary(statistics: Statistics) -> Iterator[str]:
         )
 
 
-def _lengths(statistics: Statistics) -> Table:
-    table = _table("A row has", "least", "p25", "median", "p75", "p90", "p99", "most", "mean")
+_LENGTHS = ("least", "p25", "median", "p75", "p90", "p99", "most", "mean")
+
+
+def _lengths(statistics: Statistics, width: int) -> Table:
+    """On a narrow terminal some columns less, rather than all of them cut short."""
+    shown = [name for name in _LENGTHS if width >= 80 or name not in ("p25", "p75", "p99")]
+    table = _table("A row has", *shown)
     spreads: Iterable[tuple[str, Spread]] = (
         ("tokens", statistics.tokens),
         ("characters", statistics.characters),
@@ -129,8 +134,7 @@ def _lengths(statistics: Statistics) -> Table:
         ("calls", statistics.calls),
     )
     for name, spread in spreads:
-        values = (spread.least, spread.p25, spread.median, spread.p75, spread.p90, spread.p99)
-        table.add_row(name, *map(_brief, (*values, spread.most)), _brief(spread.mean, 1))
+        table.add_row(name, *(_brief(getattr(spread, each), int(each == "mean")) for each in shown))
     return table
 
 

@@ -350,18 +350,23 @@ def test_stats_counts_with_the_tokenizer_that_is_named(tmp_path: Path) -> None:
     assert found["tokens_by"] != json.loads(data("stats", path, "--json").stdout)["tokens_by"]
 
 
-def test_the_table_of_stats_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("width", "columns"), [(80, 9), (60, 6), (50, 6)])
+def test_the_table_of_stats_fits_a_narrow_terminal(tmp_path: Path, width: int, columns: int) -> None:
     large = {"count": 123_456, "failure": 1}
     rows = [row(n, "x" * n * 9999, tool_stats={"a_tool_with_a_long_name_" * 4: large}) for n in range(1, 40)]
     path = write_rows(tmp_path / "rows.jsonl", *rows)
     child = pexpect.spawn(
-        HERMES[0], [HERMES[1], "data", "stats", str(path)], dimensions=(200, 80), encoding="utf-8", timeout=30
+        HERMES[0],
+        [HERMES[1], "data", "stats", str(path)],
+        dimensions=(200, width),
+        encoding="utf-8",
+        timeout=30,
     )
-    screen = pyte.Screen(80, 200)
+    screen = pyte.Screen(width, 200)
     pyte.Stream(screen).feed(child.read())
     child.close()
     (lengths,) = (line.split() for line in screen.display if line.strip().startswith("characters"))
-    assert len(lengths) == 9
+    assert len(lengths) == columns
     assert "99.9%" in "\n".join(screen.display)
     assert "…" not in "\n".join(screen.display)
 

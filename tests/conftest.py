@@ -13,7 +13,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FOREIGN_PREFIXES = ("OPENAI_", "OPENROUTER_", "HERMES_", "NOUS_", "TERMINAL_", "XDG_", "GIT_")
-_FOREIGN_NAMES = ("NO_COLOR", "FORCE_COLOR", "CI", "COLUMNS", "LINES", "EDITOR", "VISUAL", "PAGER", "TMUX")
+_FOREIGN_NAMES = (
+    "NO_COLOR", "FORCE_COLOR", "CI", "COLUMNS", "LINES", "EDITOR", "VISUAL", "PAGER", "TMUX",
+    "PYTHONDONTWRITEBYTECODE",  # each of the hundreds of processes would compile the house anew
+)  # fmt: skip
+WAITING = 1.5
+"""Workers for each core: much of the time tests wait, for processes, timers and screens."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return round(WAITING * (os.cpu_count() or 1))
 
 
 @pytest.fixture(autouse=True)

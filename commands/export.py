@@ -130,7 +130,7 @@ class _Exporter:
         self._target = target
         self._split = split
         self._redactor = redactor
-        self._seen = self._without = 0
+        self._seen = self._kept = self._without = 0
 
     def exports(self, paths: Iterable[_Named], advance: Callable[[int], None]) -> Iterator[Export]:
         """`advance` is told the bytes that were read."""
@@ -154,6 +154,8 @@ class _Exporter:
         """What is to be said at the end."""
         if self._without > TOLD:
             click.echo(f"and {self._without - TOLD} more have none", err=True)
+        if self._filters:
+            click.echo(f"--filter kept {self._kept:,} of {counted(self._seen)}", err=True)
         for each in self._filters:
             for key, count in each.unknown.items():
                 if count == self._seen:
@@ -177,7 +179,9 @@ class _Exporter:
         if not self._filters:
             return True
         row = sharegpt_row(session) or openai_row(session)
-        return all(each.accepts(row) for each in self._filters)
+        kept = all(each.accepts(row) for each in self._filters)
+        self._kept += kept
+        return kept
 
     def _left_out(self, name: str) -> None:
         self._without += 1

@@ -235,6 +235,7 @@ def test_filters_choose_sessions_and_all_of_them_must_hold(folder: Path) -> None
     assert ids("--filter", "outcome=done", "--filter", "tool=terminal") == [good.stem]
     assert ids("--filter", "outcome=done", plain.stem) == [plain.stem]
     assert ids("--all", "--filter", "turns>5") == []
+    assert "--filter kept 0 of 3 sessions" in run("--filter", "turns>5").stderr
     assert "no session has a field 'colour'" in run("--filter", "colour=blue").stderr
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from safety.terminal_text import neutralize
+
 if TYPE_CHECKING:
     from corpus.compress_journal import Journal
     from corpus.compress_plan import Limits
@@ -90,7 +92,7 @@ def compress(files: tuple[str, ...], output: str, **given: Any) -> None:
         journal = Journal(Path(output), _terms(sizes, tokenizer, summariser, limits), resume=given["resume"])
         code = asyncio.run(_run(files, journal, tokenizer, summariser, limits, model, given["concurrency"]))
     except (TokenizerError, OutputError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(neutralize(str(error))) from None
     if code:
         raise SystemExit(code)
 
@@ -102,9 +104,9 @@ def _size(file: str) -> tuple[str, int]:
     try:
         size = Path(file).stat().st_size
     except OSError as error:
-        raise click.UsageError(f"cannot read {file}: {error.strerror}") from None
+        raise click.UsageError(neutralize(f"cannot read {file}: {error.strerror}")) from None
     if Path(file).is_dir() or not os.access(file, os.R_OK):
-        raise click.UsageError(f"cannot read {file}: it is a folder, or not yours to read")
+        raise click.UsageError(neutralize(f"cannot read {file}: it is a folder, or not yours to read"))
     return str(Path(file).absolute()), size
 
 

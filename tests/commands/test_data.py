@@ -460,3 +460,24 @@ def test_a_large_file_is_gone_through_in_little_memory(large: Path, command: str
     assert done.returncode == 0, done.stderr
     peak = int(done.stderr.splitlines()[-1])
     assert peak < 60_000, f"{command}: {peak} KB"
+
+
+def test_the_name_of_a_file_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", row(1))
+    for file, out in (("no\x1b[31m", "o"), (str(path), "no\x1b[31m/o"), (str(path), f"{path}/\x1b[31m")):
+        for command in (
+            ["filter", "--where", "turns"],
+            ["compress", "--budget", "9", "--tokenizer", "estimate"],
+        ):
+            child = pexpect.spawn(
+                HERMES[0],
+                [HERMES[1], "data", *command, file, "-o", out],
+                cwd=str(tmp_path),
+                timeout=30,
+                encoding="utf-8",
+                env={**os.environ, "TERM": "dumb"},
+            )
+            said = child.read()
+            child.close()
+            assert said
+            assert "\x1b[31m" not in said

@@ -37,18 +37,17 @@ async def run_task(
     Raises only CancelledError; whatever else goes wrong is a result with the status `failed`.
     """
     started = time.monotonic()
-    folder: TaskFolder | None = None
     try:
         folder = TaskFolder(place.scratch, task.index)
-        if plan.folder:
-            await asyncio.to_thread(folder.fill, plan.folder)
-        result = await _converse(task, plan, place, folder, tell)
+        try:
+            if plan.folder:
+                await asyncio.to_thread(folder.fill, plan.folder)
+            result = await _converse(task, plan, place, folder, tell)
+        finally:
+            await asyncio.shield(asyncio.to_thread(folder.remove, keep_work=plan.keep_folders))
     except Exception as error:  # noqa: BLE001 -- one bad conversation must not end the others
         kind = "disk" if isinstance(error, OSError) else "internal"
         result = TaskResult(task.index, "failed", f"{type(error).__name__}: {error}", kind=kind)
-    finally:
-        if folder is not None:
-            await asyncio.shield(asyncio.to_thread(folder.remove, keep_work=plan.keep_folders))
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - started, 3))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import sys
 import time
@@ -177,11 +176,13 @@ class _Worker:
         finally:
             feeding.cancel()
             await _end_process(process)
+        if feeding.done() and not feeding.cancelled() and (fault := feeding.exception()) is not None:
+            raise fault
         code = process.returncode or 0
         self.end = f"signal {-code}" if code < 0 else f"exit code {code}"
 
     async def _feed(self, stdin: asyncio.StreamWriter, start: bytes) -> None:
-        with contextlib.suppress(ConnectionError):  # the process has ended, and whoever reads knows by now
+        try:
             stdin.write(start)
             while True:
                 await self._free.acquire()
@@ -194,6 +195,11 @@ class _Worker:
             self._no_more = True
             if self.finished:
                 stdin.close()
+        except ConnectionError:
+            return  # the process has ended, and whoever reads knows by now
+        except Exception:
+            stdin.close()  # the process ends with it, so that whoever reads comes to know
+            raise
 
 
 async def _start_process() -> asyncio.subprocess.Process:

@@ -100,7 +100,7 @@ class Lines:
 class Bar:
     """One live line at the foot of the terminal; sentences go above it."""
 
-    def __init__(self, out: TextIO, total: int) -> None:
+    def __init__(self, out: TextIO) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
@@ -111,13 +111,16 @@ class Bar:
             refresh_per_second=4,
             transient=True,
         )
-        self._task: TaskID = self._progress.add_task("starting", total=total)
+        self._task: TaskID = self._progress.add_task("starting", total=None)
         self._progress.start()
 
     def show(self, standing: Standing) -> None:
         told = [counts(standing), f"{standing.running} running", pace(standing), spent(standing)]
         self._progress.update(
-            self._task, completed=standing.done, description=" · ".join(part for part in told if part)
+            self._task,
+            total=standing.total,
+            completed=standing.done,
+            description=" · ".join(part for part in told if part),
         )
 
     def tell(self, text: str) -> None:

@@ -63,6 +63,8 @@ def read_prompt(line: bytes) -> Prompt:
         value = msgspec.json.decode(line)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     except msgspec.DecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
     if isinstance(value, str):

@@ -88,7 +88,7 @@ class RunFolder:
         """Count what earlier starts recorded, mend what a killed one left, and forget half sessions.
 
         Raises:
-            RunFolderError: a file is damaged, or a row belongs to another prompt.
+            RunFolderError: a file is damaged or cannot be written, or a row belongs to another prompt.
         """
         sessions: set[str] = set()
 
@@ -104,10 +104,12 @@ class RunFolder:
         self._each(self._rows, CountedRow, row)
         self._each(self._discarded, LostRow, discarded)
         self._each(self._failed, LostRow, self.statistics.add_failure)
-        if self.sessions.is_dir():
-            for path in self.sessions.iterdir():
-                if path.name not in sessions:
+        try:
+            for path in self.sessions.glob("*.jsonl"):
+                if path.name not in sessions and path.is_file():
                     path.unlink()
+        except OSError as error:
+            raise RunFolderError(f"cannot clean {self.sessions}: {error.strerror}") from None
 
     def record(self, result: TaskResult, prompt: Prompt) -> None:
         """Keep a result: its session first, then its row, which makes it count.

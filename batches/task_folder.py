@@ -39,7 +39,8 @@ class TaskFolder:
         if keep_work:
             kept = self.root.parent / self.root.name.partition("-")[0]
             remove_tree(kept)
-            self.work.rename(kept)
+            with contextlib.suppress(FileNotFoundError):  # the task has removed it
+                self.work.rename(kept)
         remove_tree(self.root)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,16 +155,22 @@ def _hold(plan: RunPlan, prompts: list[Prompt], folder: RunFolder, ray_address: 
 
     scratch = folder.path.absolute() / "folders" if plan.keep_folders else scratch_folder(folder.path)
     clear_scratch(scratch)
-    screen: Bar | Lines = Bar(sys.stderr, len(prompts)) if sys.stderr.isatty() else Lines(sys.stderr)
+    screen: Bar | Lines = Bar(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)
 
     def tell(text: str) -> None:
-        screen.tell(neutralize(text))
+        with _whether_or_not_it_is_read():
+            screen.tell(neutralize(text))
 
-    run = BatchRun(plan, prompts, folder, _engine(plan, scratch, ray_address), tell=tell, show=screen.show)
+    def show(standing: Standing) -> None:
+        with _whether_or_not_it_is_read():
+            screen.show(standing)
+
+    run = BatchRun(plan, prompts, folder, _engine(plan, scratch, ray_address), tell=tell, show=show)
     try:
         code = asyncio.run(_until_ended(run, tell))
     finally:
-        screen.close()
+        with _whether_or_not_it_is_read():
+            screen.close()
         clear_scratch(scratch)
     for line in _summary(run.standing, folder, len(prompts)):
         click.echo(line)
@@ -199,7 +208,8 @@ async def _until_ended(run: BatchRun, tell: Any) -> int:
             leave_now(128 + number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop, number)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            loop.add_signal_handler(number, stop, number)
     try:
         code = EXIT_CODES[await running]
     except asyncio.CancelledError:
@@ -225,6 +235,15 @@ def _summary(standing: Standing, folder: RunFolder, prompts: int) -> list[str]:
     elif standing.total < prompts:
         lines.append(f"the file has {prompts:,} prompts: --resume --max-samples N takes more of them")
     return lines
+
+
+@contextlib.contextmanager
+def _whether_or_not_it_is_read() -> Iterator[None]:
+    """The work goes on in silence where the terminal is gone or the disk with the log is full."""
+    try:
+        yield
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _say(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections import Counter
 from functools import partial
@@ -119,6 +120,31 @@ def test_an_interrupt_lets_what_runs_come_to_its_end(batch: Batch) -> None:
         assert batch.left_behind() == []
         assert batch.statistics()["left"] == PROMPTS - len(recorded)
         check_resumed(batch, server, recorded)
+
+
+@pytest.mark.long
+def test_under_nohup_a_run_outlives_its_terminal(batch: Batch) -> None:
+    prompts(batch)
+    with slow_server() as server:
+        process = batch.start(server.url, *MORE, before=["nohup"])
+        wait_for(lambda: len(batch.indexes()) >= 3)
+        os.kill(process.pid, signal.SIGHUP)
+        done = batch.end(process)
+    assert done.code == 0, done.told
+    assert len(batch.rows()) == PROMPTS
+
+
+@pytest.mark.long
+def test_a_run_goes_on_when_nobody_reads_what_it_says_any_more(batch: Batch) -> None:
+    batch.prompts([f"go {number}" for number in range(20)])
+    with scripted_server(Step(text="Done.", delay=1.2)) as server:  # longer than until the first line
+        process = batch.start(server.url, "--concurrency", "2", "--workers", "1", stdout=subprocess.DEVNULL)
+        wait_for(lambda: len(batch.indexes()) >= 2)
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.wait(40) == 0
+    assert len(batch.rows()) == 20
+    assert batch.left_behind() == []
 
 
 @pytest.mark.long

@@ -91,6 +91,7 @@ def test_the_exports_of_a_run_have_its_conversations(batch: Batch) -> None:
         ('{"prompt": "  "}\n', ":1: `prompt` is empty"),
         ("[1]\n", ":1: neither a JSON object nor a string"),
         ("\n", "has no prompts"),
+        ('{"prompt": "a", "x": ' + "[" * 5000 + "]" * 5000 + "}", ":1: nested too deeply"),
     ],
 )
 def test_a_bad_line_is_named_before_anything_is_spent(batch: Batch, text: str, problem: str) -> None:
@@ -448,6 +449,28 @@ def test_kept_folders_hold_what_the_task_wrote(batch: Batch) -> None:
         assert batch.run(server.url, "--keep-folders").code == 0
     assert (batch.folder / "folders" / "000000" / "note.txt").read_text() == "kept"
     assert [path.name for path in (batch.folder / "folders").iterdir()] == ["000000"]
+
+
+@pytest.mark.timeout(30)
+def test_a_task_that_removes_its_own_folder_ends_like_any_other(batch: Batch) -> None:
+    batch.prompts(["go"])
+    step = Step(tool_calls=[Call("terminal", {"command": 'rmdir "$PWD"'})])
+    with scripted_server(step, Step(text="Done."), by="turn") as server:
+        done = batch.run(server.url, "--policy", "yolo", "--keep-folders")
+    assert done.code == 0, done.told
+    assert len(batch.rows()) == 1
+    assert list((batch.folder / "folders").glob("*")) == []
+
+
+def test_a_resumed_run_removes_none_but_half_sessions(batch: Batch) -> None:
+    batch.prompts(["one"])
+    assert batch.run("", "--model", "offline").code == 0
+    (batch.folder / "sessions" / "20260101_000000_000000_aaaaaa.jsonl").write_text('{"type": "session"')
+    (batch.folder / "sessions" / "of mine").mkdir()
+    (batch.folder / "sessions" / "notes.txt").write_text("mine")
+    assert batch.run("", "--resume").code == 0
+    left = sorted(path.name for path in (batch.folder / "sessions").iterdir())
+    assert left == sorted([f"{batch.lines('trajectories.jsonl')[0]['id']}.jsonl", "notes.txt", "of mine"])
 
 
 def test_the_distributions_are_listed_with_what_does_not_exist_here(batch: Batch) -> None:

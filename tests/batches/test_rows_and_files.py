@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from agent.assembly import override
 from batches.conversation import run_task
 from batches.pace import PacedModel, TaskModel
 from batches.plan import LEFT_OUT, PromptsFile, RunPlan, plan_text, read_plan
-from batches.prompts import Prompt, columns, digest
+from batches.prompts import Prompt, PromptsError, columns, digest, read_prompts
 from batches.row_file import RowFile, RowFileError
 from batches.run_folder import RunFolder, RunFolderError
 from batches.task import PromptTask, TaskResult
@@ -143,6 +144,15 @@ def test_a_row_of_another_prompt_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="prompt 0 is not the one"):
         again.read_back([Prompt("another")])
     again.close()
+
+
+def test_the_file_of_prompts_may_be_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "prompts"
+    path.write_bytes(gzip.compress(b'{"prompt": "go"}\n"go on"\n'))
+    assert [prompt.text for prompt in read_prompts(path)] == ["go", "go on"]
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(PromptsError, match="cannot read"):
+        read_prompts(path)
 
 
 def test_the_digest_tells_fields_and_order_apart_and_not_spacing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -103,18 +102,6 @@ def test_a_bad_line_is_named_before_anything_is_spent(batch: Batch, text: str, p
     assert problem in done.told
     assert ("each line is an object" in done.told) == (problem != "has no prompts")
     assert not batch.folder.exists()
-
-
-def test_the_file_of_prompts_may_be_compressed(batch: Batch) -> None:
-    batch.prompts(["go", "go on"])
-    path = batch.hermes.folder / "prompts.jsonl"
-    path.write_bytes(gzip.compress(path.read_bytes()))
-    assert batch.run("", "--model", "offline").code == 0
-    assert len(batch.rows()) == 2
-    path.write_bytes(path.read_bytes()[:20])
-    done = batch.run("", "--resume")
-    assert done.code == 2
-    assert "cannot read prompts.jsonl" in done.told
 
 
 def test_fields_whose_names_are_taken_are_told_of(batch: Batch) -> None:

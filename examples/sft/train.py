@@ -40,7 +40,7 @@ def main() -> None:
             output_dir=str(out),
             assistant_only_loss=True,
             max_length=2048,
-            num_train_epochs=5,
+            num_train_epochs=3,
             per_device_train_batch_size=2,
             learning_rate=2e-3,
             adam_beta2=0.98,

@@ -48,7 +48,8 @@ async def run_task(
     except Exception as error:  # noqa: BLE001 -- one bad conversation must not end the others
         kind = "disk" if isinstance(error, OSError) else "internal"
         result = TaskResult(task.index, "failed", f"{type(error).__name__}: {error}", kind=kind)
-    return msgspec.structs.replace(result, seconds=round(time.monotonic() - started, 3))
+    reason, _ = place.redactor.redact(result.reason)  # a server may quote the key that it refuses
+    return msgspec.structs.replace(result, reason=reason, seconds=round(time.monotonic() - started, 3))
 
 
 async def _converse(

@@ -14,8 +14,10 @@ PLAN_SCHEMA = 1
 LEFT_OUT = "(left out)"
 """What stands in run.json in place of a value that may be a secret."""
 
-_LOGIN = re.compile(r"(?<=//)[^/?#\s]*@")
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+_NAMES = "KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH"
+_SECRET_NAME = re.compile(_NAMES, re.IGNORECASE)
+_IN_URL = re.compile(rf"(?<=//)[^/?#\s]*@|(?<=[?&])[^=&#]*(?:{_NAMES})[^=&#]*=[^&#]*", re.IGNORECASE)
+"""A login, or a parameter whose name says that it is a secret."""
 
 
 class PromptsFile(Struct, frozen=True):
@@ -58,6 +60,13 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     keep_folders: bool = False
 
 
+class _Written(Struct):
+    """As much as plans of all layouts have."""
+
+    schema: int
+    hermes_version: str = ""
+
+
 def plan_text(plan: RunPlan) -> bytes:
     """The plan as indented JSON, without what may be a secret: header values, logins in URLs, keys."""
     return msgspec.json.format(msgspec.json.encode(scrubbed(msgspec.to_builtins(plan))), indent=2) + b"\n"
@@ -65,10 +74,10 @@ def plan_text(plan: RunPlan) -> bytes:
 
 def read_plan(text: bytes) -> RunPlan:
     """Raises ValueError (msgspec.DecodeError is one) where it is no plan, or one of a newer layout."""
-    plan = msgspec.json.decode(text, type=RunPlan)
-    if plan.schema > PLAN_SCHEMA:
-        raise ValueError(f"it was written by a newer hermes ({plan.hermes_version})")
-    return plan
+    written = msgspec.json.decode(text, type=_Written)
+    if written.schema > PLAN_SCHEMA:
+        raise ValueError(f"it was written by a newer hermes ({written.hermes_version})")
+    return msgspec.json.decode(text, type=RunPlan)
 
 
 def scrubbed(value: Any, name: str = "") -> Any:
@@ -80,5 +89,7 @@ def scrubbed(value: Any, name: str = "") -> Any:
         return [scrubbed(each) for each in value]
     if isinstance(value, str):
         is_secret = value and _SECRET_NAME.search(name) and name not in ("key_env",)
-        return LEFT_OUT if is_secret else _LOGIN.sub("", value) if "url" in name or name == "proxy" else value
+        return (
+            LEFT_OUT if is_secret else _IN_URL.sub("", value) if "url" in name or name == "proxy" else value
+        )
     return value

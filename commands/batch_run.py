@@ -247,4 +247,5 @@ def _whether_or_not_it_is_read() -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    click.echo(f"hermes: {neutralize(text)}", err=True)
+    with _whether_or_not_it_is_read():
+        click.echo(f"hermes: {neutralize(text)}", err=True)

@@ -82,7 +82,8 @@ def test_a_place_without_room_is_a_failure_and_no_exception(tmp_path: Path) -> N
 def test_a_plan_is_read_back_without_its_secrets() -> None:
     settings = Settings(
         model=ModelSettings(
-            base_url="http://me:word@host/v1", proxy="http://me:word@proxy", key_env="MY_KEY",
+            base_url="http://me:word@host/v1?zone=3&api_key=word", proxy="http://me:word@proxy",
+            key_env="MY_KEY",
             extra_headers={"Authorization": "word"}, extra_body={"api_key": "word", "top_k": 3},
         )
     )  # fmt: skip
@@ -90,7 +91,7 @@ def test_a_plan_is_read_back_without_its_secrets() -> None:
     text = plan_text(before)
     assert b"word" not in text
     after = read_plan(text)
-    assert after.settings.model.base_url == "http://host/v1"
+    assert after.settings.model.base_url == "http://host/v1?zone=3&"
     assert after.settings.model.key_env == "MY_KEY"
     assert after.settings.model.extra_headers == {"Authorization": LEFT_OUT}
     assert after.settings.model.extra_body == {"api_key": LEFT_OUT, "top_k": 3}
@@ -100,8 +101,9 @@ def test_a_plan_is_read_back_without_its_secrets() -> None:
 def test_a_plan_of_a_newer_hermes_is_refused() -> None:
     text = plan_text(plan()).replace(b'"schema": 1', b'"schema": 99')
     assert text.count(b"99") == 1
-    with pytest.raises(ValueError, match="newer hermes"):
-        read_plan(text)
+    for each in (text, b'{"schema": 99, "run": ["another", "layout"]}'):
+        with pytest.raises(ValueError, match="newer hermes"):
+            read_plan(each)
 
 
 def test_a_torn_last_line_is_cut_off_and_what_follows_is_whole(tmp_path: Path) -> None:

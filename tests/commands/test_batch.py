@@ -336,6 +336,15 @@ def test_a_failure_of_one_prompt_is_no_result_and_is_tried_again(batch: Batch) -
     assert batch.statistics()["failures"] == 1
 
 
+def test_a_key_that_the_server_quotes_is_in_no_file(batch: Batch) -> None:
+    batch.prompts(["go"])
+    with scripted_server(refusal(400, f"the key {KEY} is not valid")) as server:
+        assert batch.run(server.url).code == 1
+    (failed,) = batch.lines("failed.jsonl")
+    assert "is not valid" in failed["reason"]
+    assert not any(KEY.encode() in path.read_bytes() for path in batch.folder.rglob("*") if path.is_file())
+
+
 def test_a_conversation_without_an_answer_is_discarded_and_never_paid_for_again(batch: Batch) -> None:
     batch.prompts(["good", "mute"])
 

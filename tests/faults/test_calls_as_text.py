@@ -38,7 +38,7 @@ def test_calls_in_the_text_are_run_and_kept_as_calls(
     assert [result["tool_call_id"] for result in results] == ids
     assert all(f"one-{n}" in result["content"] for n, result in enumerate(results, 1))
 
-    messages = [record for record in hermes.session().records if getattr(record, "tool_calls", ())]
+    messages = [round_.assistant for round_ in hermes.session().history.rounds if round_.results]
     assert [call.id for call in messages[0].tool_calls] == ids
     (row,) = hermes.rows()
     said = [turn["from"] for turn in row["conversations"]]

@@ -95,7 +95,8 @@ def calls_of(tool_calls: list[Any]) -> list[Call]:
 
 def streamed(family: str, text: str, chance: random.Random) -> tuple[str, list[Call]]:
     parser = get_parser(family, tools=TOOLS)
-    shown, calls, at = "", [], 0
+    calls: list[Any] = []
+    shown, at = "", 0
     longest = chance.choice((1, 3, 9, 50))
     while at < len(text):
         end = at + chance.randint(1, longest)
@@ -145,7 +146,10 @@ def test_strict_reads_what_is_well_formed_as_the_engines_do(family: str) -> None
         assert (found == calls) is (scenario not in STRICT_CANNOT.get(family, ())), text
 
 
-TWO = [("write_file", {"path": "a", "content": CODE}), ("set_value", {"key": "k", "value": 12, "flag": True})]
+TWO: list[Call] = [
+    ("write_file", {"path": "a", "content": CODE}),
+    ("set_value", {"key": "k", "value": 12, "flag": True}),
+]
 
 
 @pytest.mark.parametrize("family", FORMATS)
@@ -269,7 +273,8 @@ def test_the_tags_of_a_family_tell_it_while_it_streams(family: str) -> None:
     bare = family if is_bare(family) else ""
     text = "So:\n" + FORMATS[family](calls, wire_formats.dumps())
     parser = DetectingParser(TOOLS, bare)
-    shown, found = "", []
+    found: list[Any] = []
+    shown = ""
     for character in text:
         progress = parser.feed(character)
         shown, found = shown + progress.text, found + progress.tool_calls

@@ -71,7 +71,9 @@ class BatchRun:
     ) -> None:
         self.plan = plan
         wanted = len(prompts) if plan.max_samples is None else min(plan.max_samples, len(prompts))
-        self.standing = Standing(wanted, folder.statistics, len(folder.done))
+        beyond = sum(index >= wanted for index in folder.done)  # of a start that wanted more
+        self.standing = Standing(wanted + beyond, folder.statistics, len(folder.done))
+        self._wanted = wanted
         self._prompts = prompts
         self._folder = folder
         self._engine = engine
@@ -114,7 +116,7 @@ class BatchRun:
 
     async def _tasks(self) -> AsyncGenerator[PromptTask, None]:
         plan = self.plan
-        for index in range(self.standing.total):
+        for index in range(self._wanted):
             if index in self._folder.done:
                 continue
             if self._stopped is not None:

@@ -79,7 +79,7 @@ def _plan(
 ) -> tuple[RunPlan, list[Prompt]]:
     """The plan, written to the folder, and what is worth knowing about it told."""
     from batches.planning import endpoint_of, first_plan, is_held_back, next_plan
-    from batches.prompts import read_prompts
+    from batches.prompts import PromptsError, read_prompts
 
     distribution: Distribution | None = None
     if not resume:
@@ -91,8 +91,12 @@ def _plan(
     else:
         before = folder.open(resume=True)
         assert before is not None
-        path = path or Path(before.prompts.path)
-        prompts = prompts if prompts is not None else read_prompts(path)
+        if path is None or prompts is None:
+            path = Path(before.prompts.path)
+            if not path.exists():
+                hint = f"name the file: hermes batch PROMPTS.jsonl --run {before.run} --resume"
+                raise PromptsError(f"the prompts are no longer at {path}; {hint}")
+            prompts = read_prompts(path)
         plan = next_plan(before, wishes, loaded, path, prompts)
         endpoint_of(plan)
         folder.read_back(prompts)

@@ -108,6 +108,13 @@ def test_a_second_start_asks_only_for_what_is_missing(tmp_path: Path) -> None:
     assert (standing.earlier, standing.done) == (4, 40)
 
 
+def test_a_start_that_wants_less_than_there_is_has_nothing_left(tmp_path: Path) -> None:
+    start(tmp_path / "r", OneByOne(discarded), max_samples=10)
+    engine = OneByOne(discarded)
+    outcome, _, standing = start(tmp_path / "r", engine, max_samples=3)
+    assert (outcome, engine.taken, standing.done, standing.total) == ("done", [], 10, 10)
+
+
 @pytest.mark.parametrize(
     ("kind", "most", "outcome"),
     [("auth", MOST_REFUSALS, "failed"), ("connection", MOST_UNREACHABLE, "unavailable")],

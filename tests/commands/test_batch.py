@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.batches.batch_process import Batch
-from tests.faults.hermes_process import KEY, Hermes, wait_for
+from tests.faults.hermes_process import KEY, Hermes
 from tests.server.scripted_server import Call, Step, refusal, scripted_server, tool_turns
 
 
@@ -277,16 +277,6 @@ def test_a_cost_limit_that_cannot_be_kept_ends_the_run(batch: Batch) -> None:
 
 
 @pytest.mark.long
-def test_only_the_first_samples_are_taken_and_a_resume_takes_more(batch: Batch) -> None:
-    batch.prompts([f"go {number}" for number in range(10)])
-    with scripted_server() as server:
-        assert batch.run(server.url, "--max-samples", "3").code == 0
-        assert sorted(batch.indexes()) == [0, 1, 2]
-        assert batch.run(server.url, "--resume", "--max-samples", "5").code == 0
-        assert sorted(batch.indexes()) == [0, 1, 2, 3, 4]
-
-
-@pytest.mark.long
 def test_a_refused_key_ends_the_run_after_a_few_prompts(batch: Batch) -> None:
     batch.prompts([f"go {number}" for number in range(60)])
     with scripted_server(api_key="another") as server:
@@ -398,46 +388,6 @@ def test_when_the_server_asks_to_wait_all_conversations_wait(batch: Batch) -> No
 
 
 @pytest.mark.long
-def test_two_starts_of_one_run_at_once_are_refused(batch: Batch) -> None:
-    batch.prompts(["go"])
-    with scripted_server(Step(text="Done.", delay=3)) as server:
-        first = batch.start(server.url)
-        wait_for(lambda: server.requests)
-        second = batch.run(server.url, "--resume")
-        assert second.code == 1
-        assert f"process {first.pid} works on the run" in second.told
-        assert batch.end(first).code == 0
-    assert len(batch.rows()) == 1
-
-
-@pytest.mark.long
-def test_resume_refuses_other_prompts_and_what_would_change_the_rows(batch: Batch) -> None:
-    batch.prompts(["one", "two"])
-    assert batch.run("", "--model", "offline", "--seed", "3").code == 0
-    for more, problem in (
-        (["--seed", "4"], "was started with another --seed"),
-        (["--model", "other"], "was started with another --model"),
-        (["--policy", "yolo"], "was started with another --policy"),
-    ):
-        refused = batch.run("", "--resume", *more)
-        assert refused.code == 2
-        assert problem in refused.told
-    batch.prompts(["one", "changed"])
-    refused = batch.run("", "--resume")
-    assert refused.code == 2
-    assert "is not what run 'r' was started with" in refused.told
-
-
-def test_prompts_may_be_added_at_the_end(batch: Batch) -> None:
-    batch.prompts(["one"])
-    assert batch.run("", "--model", "offline").code == 0
-    batch.prompts(["one", {"prompt": "two", "more": 1}])
-    done = batch.hermes.run("batch", "--run", "r", "--resume")
-    assert done.code == 0, done.told
-    assert [row["prompt_index"] for row in batch.rows()] == [0, 1]
-
-
-@pytest.mark.long
 def test_kept_folders_hold_what_the_task_wrote(batch: Batch) -> None:
     batch.prompts(["go"])
     step = Step(tool_calls=[Call("write_file", {"path": "note.txt", "content": "kept"})])
@@ -456,17 +406,6 @@ def test_a_task_that_removes_its_own_folder_ends_like_any_other(batch: Batch) ->
     assert done.code == 0, done.told
     assert len(batch.rows()) == 1
     assert list((batch.folder / "folders").glob("*")) == []
-
-
-def test_a_resumed_run_removes_none_but_half_sessions(batch: Batch) -> None:
-    batch.prompts(["one"])
-    assert batch.run("", "--model", "offline").code == 0
-    (batch.folder / "sessions" / "20260101_000000_000000_aaaaaa.jsonl").write_text('{"type": "session"')
-    (batch.folder / "sessions" / "of mine").mkdir()
-    (batch.folder / "sessions" / "notes.txt").write_text("mine")
-    assert batch.run("", "--resume").code == 0
-    left = sorted(path.name for path in (batch.folder / "sessions").iterdir())
-    assert left == sorted([f"{batch.lines('trajectories.jsonl')[0]['id']}.jsonl", "notes.txt", "of mine"])
 
 
 def test_the_distributions_are_listed_with_what_does_not_exist_here(batch: Batch) -> None:

@@ -133,12 +133,13 @@ class AgentLoop:
         turn.end("limit", turn.verdict.reason, turn.verdict.hint)
 
     def _ask_again(self, turn: Turn, checked: CheckedAnswer) -> None:
-        """An answer without calls that cannot stand: empty, only reasoning, or cut off by its length."""
+        """An answer that cannot stand: empty, only reasoning, cut off by its length, a broken call."""
         message = checked.message
         if message.content.strip():
             self.ledger.add_answer(msgspec.structs.replace(message, flawed=checked.problem))
-            turn.said += message.content
-            turn.text, turn.valid = turn.said, len(self.ledger)
+            if not message.broken_call:
+                turn.said += message.content
+                turn.text, turn.valid = turn.said, len(self.ledger)
         else:
             self.ledger.supersede(turn.heard, turn.thought, checked.problem)
         turn.forget_stream()

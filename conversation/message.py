@@ -112,6 +112,8 @@ class AssistantMessage(Struct, frozen=True, tag="assistant", tag_field="type", o
     flawed: str = ""
     """Why the answer was unusable and the model was asked again; "" for a good one."""
     tokens: AnswerTokens | None = None
+    broken_call: bool = False
+    """The text holds a call, or the beginning of one, that no parser could read."""
 
 
 class ToolResult(Struct, frozen=True, tag="tool", tag_field="type", omit_defaults=True):

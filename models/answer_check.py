@@ -16,7 +16,6 @@ import msgspec
 from msgspec import Struct
 
 from conversation.message import AssistantMessage, ToolCall
-from models.text_calls import has_open_call
 
 Bind: TypeAlias = Callable[[dict[str, Any]], object]
 """Raises ValueError, with a text for the model, if the arguments do not fit the tool."""
@@ -32,6 +31,11 @@ CUT_OFF_NOTICE = "[notice] Your last answer was cut off by the length limit. Go 
 CUT_CALL_NOTICE = (
     "[notice] Your last answer was cut off by the length limit within a tool call, which was not executed. "
     "Make the call again, whole and shorter, for instance in several steps."
+)
+
+BROKEN_CALL_NOTICE = (
+    "[notice] Your last answer holds a tool call that is not whole or not well formed, and was not executed. "
+    "Make the call again, or answer without one."
 )
 
 
@@ -66,7 +70,7 @@ def check_answer(
     `known_ids` are the call ids the conversation already has: a repeated or missing id is replaced.
     """
     if not message.tool_calls:
-        problem, notice = _whole_answer(message, bool(tools))
+        problem, notice = _whole_answer(message)
         return CheckedAnswer(message, (), problem, notice)
     taken = set(known_ids)
     checked: list[CheckedCall] = []
@@ -80,13 +84,14 @@ def check_answer(
     return CheckedAnswer(message, tuple(checked))
 
 
-def _whole_answer(message: AssistantMessage, may_call: bool) -> tuple[str, str]:
+def _whole_answer(message: AssistantMessage) -> tuple[str, str]:
     cut_off = message.finish_reason == "length"
     if message.content.strip():
         if not cut_off:
-            return "", ""
-        in_call = may_call and has_open_call(message.content)
-        notice = CUT_CALL_NOTICE if in_call else CUT_OFF_NOTICE
+            return (
+                ("a tool call that cannot be read", BROKEN_CALL_NOTICE) if message.broken_call else ("", "")
+            )
+        notice = CUT_CALL_NOTICE if message.broken_call else CUT_OFF_NOTICE
         return "the answer was cut off by the length limit", notice
     if message.reasoning.strip():
         return f"nothing but reasoning{' up to the length limit' if cut_off else ''}", THINK_NOTICE

@@ -10,7 +10,7 @@ from conversation.event import ReasoningDelta, Superseded, TextDelta, ToolCallDe
 from conversation.message import AssistantMessage, ToolCall, Usage
 from models.answer_tokens import TokenCollector
 from models.reasoning import ReasoningField, ThinkSplitter, join_details, reasoning_of
-from models.text_calls import CallReader, Progress
+from models.text_calls import CallReader, Progress, holds_broken_call
 
 Delta = TextDelta | ReasoningDelta | ToolCallDelta | Superseded
 
@@ -130,6 +130,7 @@ class StreamAssembly:
             usage=self.usage,
             seconds=seconds,
             tokens=self._tokens.tokens(),
+            broken_call=self._reader is not None and not calls and holds_broken_call(content),
         )
 
     def _delta(self, delta: Mapping[str, Any], whole: bool) -> list[Delta]:

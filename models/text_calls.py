@@ -49,8 +49,8 @@ def call_reader(setting: str, model: str, tools: Sequence[dict[str, Any]]) -> Ca
         raise ModelError("bad_request", str(error.args[0]), hint=hint) from None
 
 
-def has_open_call(text: str) -> bool:
-    """Whether a text that no call was found in shows the tags of one: then it ends within it."""
-    from tool_call_parsers.detection import shows_tags
+def holds_broken_call(text: str) -> bool:
+    """Whether a text that no call was found in begins one, outside of fences and backticks."""
+    from tool_call_parsers.detection import shows_broken_call
 
-    return shows_tags(text)
+    return shows_broken_call(text)

@@ -53,9 +53,17 @@ def detecting_parser(
     return get_parser(name, tools=tools)
 
 
-def shows_tags(text: str) -> bool:
-    """Whether the tags of some family stand in the text, with what must follow them."""
-    return _which().search(text) is not None
+def shows_broken_call(text: str) -> bool:
+    """Whether the last tags of calls in the text, outside of fences and backticks, begin one that its family
+    cannot read: it is cut off or not well formed."""
+    found = list(_which().finditer(text))
+    if not found:
+        return False
+    last = found[-1]
+    if text.count("```", 0, last.start()) % 2 or text.endswith("`", 0, last.start()):
+        return False
+    family = _MARKED[int(str(last.lastgroup)[3:])].name
+    return not get_parser(family).parse(text[last.start() :]).tool_calls
 
 
 class DetectingParser:

@@ -47,6 +47,33 @@ def test_calls_in_the_text_are_run_and_kept_as_calls(
     assert asking.count("<tool_call>") == 2 and asking.count("Let me see.") == 1
 
 
+@pytest.mark.parametrize(
+    "text", ['Let me <tool_call>\n{"name": "terminal", "argu', "<function=terminal>\n<para"]
+)
+def test_a_broken_call_is_no_answer_although_the_server_says_so(
+    text: str, hermes: Hermes, serve: Serve
+) -> None:
+    server = serve(Step(text=text), TWO, DONE)
+    hermes.url = server.url
+    told = hermes.ask("Look, please.")
+    assert (told.code, told.text.strip()) == (0, "It says one."), told
+    assert "not whole" in server.requests[1].body["messages"][-1]["content"]
+    (row,) = hermes.rows()
+    assert text not in json.dumps(row["conversations"][2:])
+    assert row["left_out"]["flawed"] == 1
+
+
+def test_an_answer_that_explains_how_calls_are_written_stands(hermes: Hermes, serve: Serve) -> None:
+    text = (
+        f"Between <tool_call> and </tool_call> stands JSON, as `<tool_call>{{}}`:\n\n```\n{CALL % 1}\n```\n"
+    )
+    server = serve(Step(text=text))
+    hermes.url = server.url
+    told = hermes.ask("How are calls written?")
+    assert (told.code, told.text.strip()) == (0, text.strip()), told
+    assert len(server.requests) == 1
+
+
 def test_a_call_that_was_cut_off_is_asked_for_again_and_not_run(hermes: Hermes, serve: Serve) -> None:
     server = serve(Step(text=(CALL % 1)[:60], finish_reason="length"), TWO, DONE)
     hermes.url = server.url

@@ -21,7 +21,7 @@ from models.failure import FailureContext, from_error_object, from_status, from_
 from models.providers import Endpoint
 from models.request_body import encode, request_body
 from models.stream_assembly import StreamAssembly
-from models.text_calls import call_reader
+from models.text_calls import call_reader, tool_names
 from settings import ModelSettings, RetrySettings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class OpenAIChatModel:
         reader = call_reader(self._settings.tool_call_parser, self.name, request.tools)
         client = await self._connect()
         response = await self._send(client, request)
-        body, assembly = AnswerBody(self._where), StreamAssembly(reader)
+        body, assembly = AnswerBody(self._where), StreamAssembly(reader, tool_names(request.tools))
         deadline = started + self._limits.request_timeout
         try:
             pieces = response.aiter_bytes()

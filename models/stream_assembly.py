@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from conversation.event import ReasoningDelta, Superseded, TextDelta, ToolCallDelta
@@ -52,15 +52,17 @@ class StreamAssembly:
     """Feed it each chunk; it gives back what can be shown, and the message at the end.
 
     `choices_seen` and `finish_reason` tell whether the server has answered at all, and to the end.
-    With a `reader`, calls in the text become calls of the message, unless the server gives any itself.
+    With a `reader`, calls in the text become calls of the message, unless the server gives any itself; a
+    call of one of `tools` that it could not read makes it a message with a broken call.
     """
 
-    def __init__(self, reader: CallReader | None = None) -> None:
+    def __init__(self, reader: CallReader | None = None, tools: Collection[str] = ()) -> None:
         self.choices_seen = False
         self.finish_reason = ""
         self.usage: Usage | None = None
         self._model = ""
         self._reader = reader
+        self._tools = tools
         self._raw: list[str] = []
         self._text: list[str] = []
         self._text_calls: list[ToolCall] = []
@@ -130,7 +132,7 @@ class StreamAssembly:
             usage=self.usage,
             seconds=seconds,
             tokens=self._tokens.tokens(),
-            broken_call=self._reader is not None and not calls and holds_broken_call(content),
+            broken_call=self._reader is not None and not calls and holds_broken_call(content, self._tools),
         )
 
     def _delta(self, delta: Mapping[str, Any], whole: bool) -> list[Delta]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from models.chat_model import ModelError
@@ -49,8 +50,17 @@ def call_reader(setting: str, model: str, tools: Sequence[dict[str, Any]]) -> Ca
         raise ModelError("bad_request", str(error.args[0]), hint=hint) from None
 
 
-def holds_broken_call(text: str) -> bool:
-    """Whether a text that no call was found in begins one, outside of fences and backticks."""
+def holds_broken_call(text: str, names: Collection[str]) -> bool:
+    """Whether a text that no call was found in begins one of a tool in `names`, outside of fences and
+    backticks. Prose about tags does not name a tool right behind a mark."""
+    named = "|".join(map(re.escape, names))
+    if not named or not re.search(rf"[\"'=>.\]]\n?(?:{named})\b", text):
+        return False
     from tool_call_parsers.detection import shows_broken_call
 
     return shows_broken_call(text)
+
+
+def tool_names(tools: Sequence[dict[str, Any]]) -> list[str]:
+    """The names in OpenAI tool definitions."""
+    return [str(tool["function"]["name"]) for tool in tools]

@@ -63,6 +63,22 @@ def test_a_broken_call_is_no_answer_although_the_server_says_so(
     assert row["left_out"]["flawed"] == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use <function=foo> in the terminal.",
+        "<|channel|> is a token, and so is [TOOL_CALLS]. See read_file.",
+        'I would write <tool_call> {"name": …} there',
+    ],
+)
+def test_prose_about_tags_stands(text: str, hermes: Hermes, serve: Serve) -> None:
+    server = serve(Step(text=text))
+    hermes.url = server.url
+    told = hermes.ask("How?")
+    assert (told.code, told.text.strip()) == (0, text), told
+    assert len(server.requests) == 1
+
+
 def test_an_answer_that_explains_how_calls_are_written_stands(hermes: Hermes, serve: Serve) -> None:
     text = (
         f"Between <tool_call> and </tool_call> stands JSON, as `<tool_call>{{}}`:\n\n```\n{CALL % 1}\n```\n"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from settings import LoadedSettings
 
 POLICIES = ("auto-edit", "yolo", "deny")
+SANDBOXES = ("local",)
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
 
@@ -55,7 +56,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 @click.option("--prefill", type=click.Path(path_type=Path), metavar="FILE",
               help="Messages (JSON list) sent before each prompt, and in no row.")  # fmt: skip
 @click.option("--policy", type=click.Choice(POLICIES), help="What tools may do; see above.")
-@click.option("--sandbox", metavar="NAME", help="Where commands run (terminal.backend).")
+@click.option("--sandbox", type=click.Choice(SANDBOXES), help="Where commands run (terminal.backend).")
 @click.option("--keep-folders", is_flag=True, default=None, help="Keep each task's working folder.")
 def batch(prompts: Path | None, name: str | None, list_distributions: bool, **given: Any) -> None:
     """Hold a conversation for each line of PROMPTS and keep them as training rows.

@@ -117,7 +117,7 @@ def _opening(
     chosen: bool,
 ) -> list[str]:
     import model_tools
-    from batches.planning import endpoint_of
+    from batches.planning import DEFAULT_DISTRIBUTION, endpoint_of
     from batches.workplace import model_name
 
     endpoint = endpoint_of(plan)
@@ -138,7 +138,7 @@ def _opening(
         lines.append(offline_notice())
     drawn = ", ".join(f"{name} {percent:g} %" for name, percent in plan.toolsets.items())
     lines.append(f"toolsets: {drawn}")
-    if distribution is not None and distribution.missing:
+    if distribution is not None and distribution.missing and distribution.name != DEFAULT_DISTRIBUTION:
         gone = ", ".join(distribution.missing)
         lines.append(f"distribution {distribution.name} also names {gone}: there is no such toolset here")
     tools, missing = model_tools.select_tools(

@@ -24,6 +24,7 @@ from conversation.event import (
     Superseded,
     TextDelta,
     ToolFinished,
+    ToolStarted,
     TurnFinished,
 )  # fmt: skip
 from run_agent import AIAgent
@@ -33,7 +34,8 @@ from safety.terminal_text import neutralize
 class Reporter:
     """Prints the events of a one-shot run. `json_lines`: every event on stdout and nothing else.
 
-    On a terminal the answer is shown while it is written; elsewhere it is printed once, when it stands.
+    On a terminal the answer is shown while it is written, and each call as it begins; elsewhere the answer is
+    printed once, when it stands.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Reporter:
         self.verbose = verbose
         self.quiet = quiet
         self._live = out.isatty() and not json_lines
+        self._watched = err.isatty() and not verbose
         self._column = 0
         self._finished = False
 
@@ -61,7 +64,10 @@ class Reporter:
             return
         if isinstance(event, RoundFinished):
             self._end_line()
-        line = describe(event, self.verbose)
+        if self._watched and isinstance(event, ToolStarted):
+            line = f"  {event.name}  {event.preview}"
+        else:
+            line = describe(event, self.verbose)
         if line and not self.quiet:
             self._end_line()
             print(neutralize(line), file=self.err, flush=True)

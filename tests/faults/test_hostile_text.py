@@ -58,6 +58,16 @@ def test_nothing_hostile_reaches_a_terminal(option: str, hermes: Hermes, serve: 
     assert shown.count("seen ") == 1 and "␛[2J" in shown and "end" in shown
 
 
+def test_who_watches_a_run_sees_each_call_as_it_begins(hermes: Hermes, serve: Serve) -> None:
+    steps = Step(tool_calls=[Call("terminal", {"command": "echo hi\x1b[2J"})]), Step(text="Done.")
+    hermes.url = serve(*steps).url
+    shown = on_a_terminal(hermes)
+    assert re.search(r"^  terminal  echo hi", shown, re.MULTILINE), repr(shown)
+    assert not DANGER.search(shown.replace("\r\n", "\n")), repr(shown)
+    hermes.url = serve(*steps).url
+    assert "terminal" not in hermes.ask("Go.", "--yolo").told
+
+
 def test_stderr_is_harmless_and_a_pipe_gets_the_text_as_it_is(hermes: Hermes, serve: Serve) -> None:
     server = evil_server(serve)
     hermes.url = server.url

@@ -22,6 +22,7 @@ TAGS: tuple[str, ...] = (
     *("<|function_call|>", "function call<|role", "<longcat_tool_call>", "<seed:tool_call>", "<atem:"),
     *("<dots_function_call>", "]<]minimax[>[", "<minimax:tool_call>", "<start_function_call>"),
     *("<ifm|tool_call", "<|open|>tools<|sep|>", "functools["),
+    *("<TOOLCALL>", "<tool_calls:opensource>", "<tool_call:opensource>", " to=functions.", "to=functions."),
 )
 _LONGEST = max(map(len, TAGS))
 # Characters from a tag on that tell the family.

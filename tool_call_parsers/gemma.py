@@ -10,8 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from tool_call_parsers.family import Family, Region, bracket, call, cut_off
 from tool_call_parsers.json_text import Broken
+from tool_call_parsers.python_calls import container
 from tool_call_parsers.xml_calls import skip
-from tool_call_parsers.xml_parameters import guessed, object_text, properties_of, quoted, typed
+from tool_call_parsers.xml_parameters import guessed, object_text, properties_of, quoted, typed, types_of
 
 Schema = Mapping[str, Any]
 _DEPTH = 50
@@ -148,6 +149,10 @@ def _string(body: _Body, at: int, schema: Schema | None) -> tuple[str, int]:
     end = close + len(body.quote) if close >= 0 else body.end
     if body.quote == FunctionGemma.quote and schema is None:
         return guessed(value), end
+    if body.quote == FunctionGemma.quote and not body.strict:
+        found = container(value, schema, body.root)
+        if found is not None:
+            return found, end
     return typed(value, schema, body.root) if schema else quoted(value), end
 
 
@@ -155,6 +160,8 @@ def _bare(body: _Body, at: int, schema: Schema | None) -> tuple[str, int]:
     found = _BARE.match(body.text, at, body.end)
     end = found.end() if found else at
     raw = body.text[at:end].strip()
+    if raw == "None" and not body.strict and (not schema or types_of(schema, body.root) != {"string"}):
+        return "null", end
     if schema:
         return typed(raw, schema, body.root), end
     return quoted(raw) if body.strict else guessed(raw), end

@@ -7,13 +7,16 @@ without white space; either is read.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
-from tool_call_parsers.family import may_begin
+from tool_call_parsers.family import Region, may_begin
 from tool_call_parsers.json_text import Cut
 from tool_call_parsers.xml_calls import HEAD, Head, XmlCalls, head_at
 from tool_call_parsers.xml_parameters import guessed, properties_of, quoted, types_of
 
 _NAME = re.compile(r"""<tool_call>\s*([^\s<>{}"']*)\s*""")
+_OPEN = ":opensource>"
 
 
 class Glm(XmlCalls):
@@ -59,8 +62,8 @@ class Poolside(Glm):
         return quoted(raw) if plain == quoted(raw.strip()) else plain
 
 
-class HyV3(Glm):
-    """Calls of Hunyuan 3: `<tool_calls>` around them and `<tool_sep>` after the name."""
+class _HyPlain(Glm):
+    """Calls of Hunyuan 3 with plain tags."""
 
     declared_only = False
     wrappers = (("<tool_calls>", "</tool_calls>"),)
@@ -69,3 +72,44 @@ class HyV3(Glm):
     def head(self, text: str, at: int) -> Head | None:
         """The name, with the separator after it."""
         return head_at(text, at, self._tags.call_head, "<tool_sep>")
+
+
+class _HyOpen(Glm):
+    """Calls of Hunyuan 3 as its open weights write them."""
+
+    declared_only = False
+    wrappers = (("<tool_calls:opensource>", "</tool_calls:opensource>"),)
+    call_mark = "<tool_call:opensource>"
+    call_close = "</tool_call:opensource>"
+    call_head = r"<tool_call:opensource>\s*([^<>]+?)\s*<tool_sep:opensource>"
+    parameter_mark = "<arg_key:opensource>"
+    parameter_close = "</arg_value:opensource>"
+    parameter_head = r"<arg_key:opensource>([^<>]*)</arg_key:opensource>\s*<arg_value:opensource>"
+
+    def head(self, text: str, at: int) -> Head | None:
+        """The name, with the separator after it."""
+        return head_at(text, at, self._tags.call_head, "<tool_sep:opensource>")
+
+    def parameter(self, text: str, at: int) -> Head | None:
+        """The key, with the tag that begins its value."""
+        return head_at(text, at, self._tags.parameter_head, "<arg_value:opensource>")
+
+
+class HyV3(_HyPlain):
+    """Calls of Hunyuan 3: `<tool_calls>` around them and `<tool_sep>` after the name.
+
+    Every tag of the open weights ends in `:opensource`.
+    """
+
+    reasoning = (("<think>", "</think>"), ("<think:opensource>", "</think:opensource>"))
+    openers = (*_HyPlain.openers, *_HyOpen.openers)
+
+    def __init__(self, tools: Mapping[str, Mapping[str, Any]], strict: bool = False) -> None:
+        super().__init__(tools, strict)
+        self._open = _HyOpen(tools, strict)
+
+    def read(self, text: str, at: int, final: bool, mode: str) -> Region | None:
+        """As the tag at `at`, or the one round it, is spelled."""
+        if mode.endswith(_OPEN) or (not mode and text.startswith(_HyOpen.openers, at)):
+            return self._open.read(text, at, final, mode)
+        return super().read(text, at, final, mode)

@@ -1,11 +1,12 @@
 """gpt-oss: harmony, in which every message names its channel and a call its recipient.
 
-Format: OpenAI's harmony guide. The text is what follows the prompt's `<|start|>assistant`.
+Format: OpenAI's harmony guide and gpt-oss's chat template. The text is what follows the prompt's
+`<|start|>assistant`; so a call's recipient may be the first of it: ` to=functions.f<|channel|>commentary`.
 """
 
 import re
 
-from tool_call_parsers.family import Family, Region, call, may_begin
+from tool_call_parsers.family import Family, Region, call, may_begin, plain
 from tool_call_parsers.json_text import Broken, Cut, exact, skip_blanks, value_at
 
 _START, _CHANNEL, _MESSAGE = "<|start|>", "<|channel|>", "<|message|>"
@@ -13,6 +14,7 @@ _ENDS = ("<|call|>", "<|end|>", "<|return|>")
 _MARKS = (*_ENDS, _START, _CHANNEL)
 _MARK = re.compile("|".join(map(re.escape, _MARKS)))
 _RECIPIENT = re.compile(r"\bto=([^\s<]+)")
+_ADDRESS = re.compile(r" ?to=[^\s<]*\s*")
 # A message's head is not longer.
 _HEAD = 1000
 _SAY, _THINK = "say", "think"
@@ -21,7 +23,7 @@ _SAY, _THINK = "say", "think"
 class GptOss(Family):
     """Analysis is reasoning and not shown; the final channel and remarks in commentary are content."""
 
-    openers = (_START, _CHANNEL, *_ENDS)
+    openers = (_START, _CHANNEL, *_ENDS, " to=", "to=")
     reasoning = ()
     all_or_nothing = False
     text_after = True
@@ -33,11 +35,18 @@ class GptOss(Family):
         for mark in _ENDS:
             if text.startswith(mark, at):
                 return Region(at + len(mark))
+        if not text.startswith((_START, _CHANNEL), at):
+            address = _ADDRESS.match(text, at, at + _HEAD)
+            end = address.end() if address else at + 1
+            if not final and len(text) < at + _HEAD and may_begin(text, end, _CHANNEL):
+                return None
+            if not text.startswith(_CHANNEL, end):
+                return plain(text, at, end)
         body = text.find(_MESSAGE, at, at + _HEAD)
         if body < 0:
             if not final and len(text) < at + _HEAD:
                 return None
-            mark = _START if text.startswith(_START, at) else _CHANNEL
+            mark = next(mark for mark in (_START, _CHANNEL, " to=", "to=") if text.startswith(mark, at))
             return Region(at + len(mark) if len(text) >= at + _HEAD else len(text), broken=True)
         head = text[at:body]
         start = body + len(_MESSAGE)

@@ -10,10 +10,10 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tool_call_parsers.json_text import Broken, Cut
-from tool_call_parsers.xml_parameters import object_text, quoted
+from tool_call_parsers.json_text import Broken, Cut, is_json
+from tool_call_parsers.xml_parameters import object_text, quoted, types_of
 
 # How deep containers may stand in one another, and how many strings may stand side by side.
 _DEPTH, _PARTS = 50, 200
@@ -41,6 +41,7 @@ _ESCAPES = {"\n": "", "\\": "\\", "'": "'", '"': '"', "a": "\a", "b": "\b", "f":
 _ESCAPES |= {"t": "\t", "v": "\v"}
 _FOLLOWERS = ",)]}:"
 _LONGEST_INTEGER = 4000
+_LONGEST_CONTAINER = 1_000_000
 
 
 class PythonCall(NamedTuple):
@@ -105,6 +106,20 @@ def literal(text: str) -> str | None:
     except (Cut, Broken):
         return None
     return value if skip(text, end) == len(text) else None
+
+
+def container(text: str, schema: Any, root: Any = None) -> str | None:
+    """The JSON text of a dict or list as Python writes it, where the schema wants one; else None.
+
+    Also of `None` where it may be null. Not where it may be a string: a text can look like any of them.
+    """
+    plain = text.strip()
+    if not plain.startswith(("{", "[", "None")) or len(plain) > _LONGEST_CONTAINER:
+        return None
+    allowed = types_of(schema, root)
+    found = None if "string" in allowed or is_json(plain) else literal(plain)
+    kind = {"{": "object", "[": "array", "n": "null"}.get((found or "")[:1])
+    return found if kind in allowed else None
 
 
 def _only_reading(text: str, at: int, start: int, within: int) -> PythonCall | None:

@@ -7,7 +7,9 @@ write one line break on each side of a value.
 import re
 
 from tool_call_parsers.json_text import Cut
+from tool_call_parsers.python_calls import container
 from tool_call_parsers.xml_calls import HEAD, Head, XmlCalls
+from tool_call_parsers.xml_parameters import properties_of
 
 # A name whose tag is not closed ends where something else of a call begins.
 _NAME = re.compile(r"<function=(.*?)(>|(?=</function>|</?[a-z:]*tool_call>|<function=))", re.S)
@@ -38,11 +40,18 @@ class Qwen3Coder(XmlCalls):
 
 
 class SeedOss(Qwen3Coder):
-    """Calls of Seed-OSS: other tags around the same."""
+    """Calls of Seed-OSS: other tags around the same, and its template writes objects as Python does."""
 
     wrappers = (("<seed:tool_call>", "</seed:tool_call>"),)
     reasoning = (("<seed:think>", "</seed:think>"),)
     tight = True
+
+    def by_schema(self, tool: str, key: str, raw: str) -> str:
+        """As the others; a dict or a list of Python where the schema wants an object or a list."""
+        schema = self.tools.get(tool)
+        properties = {} if self.strict else properties_of(schema)
+        found = container(raw, properties[key], schema) if key in properties else None
+        return super().by_schema(tool, key, raw) if found is None else found
 
 
 class Mimo(Qwen3Coder):

@@ -30,7 +30,13 @@ class Row(NamedTuple):
 
 # The first row that fits a model name or a text wins: the more particular stand above the more general.
 JSON_ROWS: tuple[Row, ...] = (
-    Row("gpt_oss", "gpt_oss:GptOss", ("gpt-oss", "openai", "harmony"), r"gpt-?oss", r"<\|channel\|>"),
+    Row(
+        "gpt_oss",
+        "gpt_oss:GptOss",
+        ("gpt-oss", "openai", "harmony"),
+        r"gpt-?oss",
+        r"( ?to=[\w.-]{1,80})?<\|channel\|>(analysis|commentary|final)",
+    ),
     Row("kimi_k2", "kimi_k2:KimiK2", ("kimi",), r"kimi[-_ ]?k2|kimi", r"<\|tool_call(s_section)?_begin\|>"),
     Row(
         "deepseek_v31",
@@ -75,6 +81,13 @@ JSON_ROWS: tuple[Row, ...] = (
     ),
     Row("longcat", "hermes:Longcat", (), r"longcat", r"<longcat_tool_call>"),
     Row("phi4_mini_json", "phi4_mini_json:Phi4MiniJson", ("phi4",), r"phi-?4", r"functools\[\s*\{"),
+    Row(
+        "nemotron_json",
+        "nemotron_json:NemotronJson",
+        ("nemotron_nano_v2", "llama_nemotron_json", "nemotron_v2"),
+        r"nemotron-?nano-?(v2|.*b-?v2)|llama-?3[._]\d-?nemotron-?(nano|super|ultra)",
+        r"<TOOLCALL>\s*[\[{]",
+    ),
     Row("hunyuan_a13b", "jamba:HunyuanA13b", (), r"hunyuan", ""),
     Row("jamba", "jamba:Jamba", (), r"jamba", r"<tool_calls>\s*\["),
     Row(
@@ -106,7 +119,13 @@ XML_ROWS: tuple[Row, ...] = (
     Row("glm47", "glm:Glm", (), r"glm-?(4\.?[6-9]|5)"),
     Row("ling3", "glm:Glm", (), r"ling-?3"),
     Row("poolside_v1", "glm:Poolside", ("poolside",), r"poolside|laguna"),
-    Row("hy_v3", "glm:HyV3", ("hunyuan",), r"hy-?v?3|hunyuan-?3", r"<tool_calls><tool_call>[^<]*<tool_sep>"),
+    Row(
+        "hy_v3",
+        "glm:HyV3",
+        ("hunyuan",),
+        r"hy-?v?3|hunyuan-?3",
+        r"<tool_calls?(:opensource)?>\s*+(<tool_call(:opensource)?>)?[^<>]*+<tool_sep",
+    ),
     Row("seed_oss", "qwen3_coder:SeedOss", (), r"seed-?oss", r"<seed:tool_call>"),
     Row("mimo", "qwen3_coder:Mimo", (), r"mimo", r"<tool_call><function="),
     Row("nemotron_v3", "qwen3_coder:Qwen3Coder", ("nemotron3",), r"nemotron-?(3|v3)"),

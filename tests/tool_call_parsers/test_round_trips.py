@@ -179,7 +179,7 @@ def test_a_text_that_is_cut_off_gives_whole_calls_or_none(family: str) -> None:
         assert calls == TWO[: len(calls)], text[:end]
 
 
-@pytest.mark.parametrize("family", sorted(FORMATS.keys() - {"gpt_oss", "muse", "muse_glimmer"}))
+@pytest.mark.parametrize("family", sorted(FORMATS.keys() - {"gpt_oss", "harmony", "muse", "muse_glimmer"}))
 def test_a_call_in_reasoning_is_none(family: str) -> None:
     one, two = (FORMATS[family]([call], wire_formats.dumps()) for call in TWO)
     begin, end = wire_formats.THINKS.get(family, ("<think>", "</think>"))
@@ -310,7 +310,8 @@ FREE = {
     ),
     *("internlm2", "interns1", "jamba", "hunyuan_a13b", "granite", "mistral_v3", "mistral_v11", "xlam"),
     *("phi4_mini_json", "llama3_json", "llama4_json", "llama3_json_python_tag", "apertus", "cohere_command4"),
-    *("kimi_k2", "deepseek_v3", "deepseek_v31", "plamo3", "gpt_oss", "mistral"),
+    *("kimi_k2", "deepseek_v3", "deepseek_v31", "plamo3", "gpt_oss", "harmony", "mistral"),
+    "nemotron_json",
     *("lfm2", "olmo3", "pythonic", "llama4_pythonic"),
 }
 """Families whose formats carry any JSON value."""

@@ -88,6 +88,14 @@ def gpt_oss(calls: list[Call], dump: Dump) -> str:
     )
 
 
+def gpt_oss_addressed(calls: list[Call], dump: Dump) -> str:
+    """The recipient stands in the role's header, which the prompt has begun."""
+    return "<|start|>assistant".join(
+        f" to=functions.{name}<|channel|>commentary json<|message|>{dump(given)}<|call|>"
+        for name, given in calls
+    )
+
+
 def gpt_oss_text(text: str) -> str:
     return f"<|start|>assistant<|channel|>final<|message|>{text}<|end|>"
 
@@ -122,6 +130,13 @@ GLM_LINES = elements(
 )
 HY = elements(
     ("<tool_call>%s<tool_sep>", "</tool_call>"), ("<arg_key>%s</arg_key><arg_value>", "</arg_value>")
+)
+HY_OPEN = elements(
+    ("<tool_call:opensource>%s<tool_sep:opensource>\n", "</tool_call:opensource>\n"),
+    (
+        "<arg_key:opensource>%s</arg_key:opensource>\n<arg_value:opensource>",
+        "</arg_value:opensource>\n",
+    ),
 )
 CODER = elements(
     ("<function=%s>\n", "</function>\n"),
@@ -255,6 +270,21 @@ def gemma(opening: str, closing: str, quote: str) -> Render:
     )
 
 
+def seed_python(calls: list[Call], _: Dump) -> str:
+    """Every value as Python writes it."""
+    return SEED(calls, str)
+
+
+def functiongemma_python(calls: list[Call], _: Dump) -> str:
+    """Every value between marks, as Python writes it."""
+    return "".join(
+        f"<start_function_call>call:{name}{{"
+        + ",".join(f"{key}:<escape>{value}<escape>" for key, value in given.items())
+        + "}<end_function_call>"
+        for name, given in calls
+    )
+
+
 def python(opening: str, closing: str, joint: str = ", ") -> Render:
     def one(name: str, given: dict[str, Any]) -> str:
         return f"{name}({', '.join(f'{key}={value!r}' for key, value in given.items())})"
@@ -272,6 +302,7 @@ FORMATS: dict[str, Render] = {
     "internlm2": tagged("<|action_start|><|plugin|>\n", "<|action_end|>", "", "parameters"),
     "interns1": tagged("<|action_start|> <|plugin|>\n", "<|action_end|>", "", "parameters"),
     **dict.fromkeys(("jamba", "hunyuan_a13b"), listed("<tool_calls>", "</tool_calls>")),
+    "nemotron_json": listed("<TOOLCALL>", "</TOOLCALL>"),
     "granite": listed("<|tool_call|>"),
     "mistral_v3": listed("[TOOL_CALLS] "),
     **dict.fromkeys(("mistral", "mistral_v11"), mistral_v11),
@@ -286,9 +317,11 @@ FORMATS: dict[str, Render] = {
     "deepseek_v31": deepseek_v31,
     "plamo3": plamo3,
     "gpt_oss": gpt_oss,
+    "harmony": gpt_oss_addressed,
     **dict.fromkeys(("glm45", "poolside_v1"), GLM_LINES),
     **dict.fromkeys(("glm47", "ling3"), GLM),
     "hy_v3": around("<tool_calls>", HY, "</tool_calls>"),
+    "hunyuan": around("<tool_calls:opensource>\n", HY_OPEN, "</tool_calls:opensource>"),
     **dict.fromkeys(("qwen3_coder", "nemotron_v3", "step3p5"), CODER),
     "mimo": MIMO,
     "seed_oss": SEED,
@@ -328,6 +361,10 @@ OTHER_LAYOUTS: list[tuple[str, Render]] = [
     *((family, GLM_LINES) for family in ("glm47", "ling3")),
     *((family, layout) for family in ("qwen3_coder", "nemotron_v3") for layout in (SPREAD, TIGHT_CODER)),
     ("hy_v3", around("<tool_calls>\n", HY, "\n</tool_calls>")),
+    ("hunyuan", around("<tool_calls:opensource>", HY_OPEN, "\n</tool_calls:opensource>\n")),
+    ("seed_oss", seed_python),
+    ("functiongemma", functiongemma_python),
+    ("nemotron_json", listed("<TOOLCALL>\n", "\n</TOOLCALL>\n")),
     ("hermes", tagged("<tool_call>", "</tool_call>")),
     ("hermes", tagged("<tool_call>  \n\n", "  </tool_call>", "\n\n")),
     ("hermes", tagged("<tool_call>\n", "\n</tool_call>", "\n", "parameters")),
@@ -351,6 +388,7 @@ OTHER_LAYOUTS: list[tuple[str, Render]] = [
 ]
 """Other ways in which models of a family lay out the same."""
 THINKS = {
+    "hunyuan": ("<think:opensource>", "</think:opensource>"),
     "gpt_oss": ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant"),
     "seed_oss": ("<seed:think>", "</seed:think>"),
     "kimi_k3": ("<|open|>think<|sep|>", "<|close|>think<|sep|>"),

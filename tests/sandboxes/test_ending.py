@@ -239,4 +239,7 @@ def test_a_command_nothing_can_watch_over_is_not_left_running(
     with monkeypatch.context() as patch, pytest.raises(SandboxError, match="can't start new thread"):
         patch.setattr(threading.Thread, "start", refuse)
         asyncio.run(sandbox.exec("sleep 300", timeout=5))
+    deadline = time.monotonic() + 5
+    while find_tree(sandbox.identity) and time.monotonic() < deadline:
+        time.sleep(0.05)  # what was killed takes a moment to be gone
     assert not find_tree(sandbox.identity)

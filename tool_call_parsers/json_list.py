@@ -31,7 +31,8 @@ class JsonList(Family):
 
     def __init__(self, tools: Mapping[str, Mapping[str, Any]], strict: bool = False) -> None:
         super().__init__(tools, strict)
-        ends = [rf"\]?\s*{re.escape(mark)}" for mark in self.closings]
+        # Blanks are looked over after a bracket alone: from each of them on, many would cost their square.
+        ends = [rf"(?:\]\s*+)?{re.escape(mark)}" for mark in self.closings]
         ends += [re.escape(mark) for mark in self.openers if mark not in self.bare]
         self._next = re.compile("|".join([r"\}\s*,\s*(?=\{)", *(f"(?={end})" for end in ends)]))
         # The list's opening, until an element is a call: shown before what is none.

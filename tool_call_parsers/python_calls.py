@@ -41,7 +41,7 @@ _ESCAPES = {"\n": "", "\\": "\\", "'": "'", '"': '"', "a": "\a", "b": "\b", "f":
 _ESCAPES |= {"t": "\t", "v": "\v"}
 _FOLLOWERS = ",)]}:"
 _LONGEST_INTEGER = 4000
-_LONGEST_CONTAINER = 1_000_000
+_LONGEST_CONTAINER = 200_000
 
 
 class PythonCall(NamedTuple):

@@ -2,7 +2,8 @@
 
 A conversation is five `echo` calls and a closing text from a server that waits before each answer, so that
 `concurrency` conversations can at best end at a rate of concurrency / (6 * latency). Taken in one run on one
-machine: the rate of the whole run, start and end included; CPU seconds (user and system) of all its
+machine: the rate in steady state, between the ends of the first and of the last `concurrency` conversations,
+and that of the whole run, start and end included; CPU seconds (user and system) of all its
 processes; memory of the process tree with shared pages counted once, above that of a run of one conversation
 a worker. The server is another process, and not counted.
 """
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -41,12 +43,15 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """`wall` and `cpu` in seconds, `memory` in bytes at most; `busy` is what of the machine others took."""
+    """`wall` and `cpu` in seconds, `memory` in bytes at most; `busy` is what of the machine others took.
+
+    `ends` are the times at which conversations ended, in seconds, sorted.
+    """
 
     wall: float
     cpu: float
     memory: float
-    rows: int
+    ends: list[float]
     busy: float
 
 
@@ -93,8 +98,12 @@ def take(work: Work, url: str) -> Taken:
             raise subprocess.CalledProcessError(process.returncode, argv)
         wall, used = time.monotonic() - start, _cpu_of_children() - cpu
         others = wall * (psutil.cpu_count() or 1) - (psutil.cpu_times().idle - idle) - used
-        rows = (folder / "data" / "r" / "trajectories.jsonl").read_bytes().count(b"\n")
-        return Taken(wall, used, memory, rows, others / wall)
+        return Taken(wall, used, memory, _ends(folder / "data" / "r" / "trajectories.jsonl"), others / wall)
+
+
+def _ends(rows: Path) -> list[float]:
+    with rows.open(encoding="utf-8") as lines:
+        return sorted(datetime.fromisoformat(json.loads(line)["ended"]).timestamp() for line in lines)
 
 
 def _cpu_of_children() -> float:
@@ -121,20 +130,25 @@ def main() -> None:
     with latency_server(given.latency) as url:
         few = take(Work(given.workers * 4, given.workers, given.workers), url)
         many = take(Work(given.prompts, given.concurrency, given.workers), url)
-    assert many.rows == given.prompts, f"{many.rows} rows for {given.prompts} prompts"
+    ended, edge = len(many.ends), given.concurrency
+    assert ended == given.prompts, f"{ended} rows for {given.prompts} prompts"
+    if ended <= 2 * edge:
+        parser.error("there is a steady state only with more than twice as many prompts as run at once")
     ideal = given.concurrency / ((TURNS + 1) * given.latency)
+    steady = (ended - 2 * edge) / (many.ends[ended - edge] - many.ends[edge])
     memory = (many.memory - few.memory) / (given.concurrency - given.workers) / MB
     cpu = (many.cpu - few.cpu) / (given.prompts - given.workers * 4)
     for row in (
-        Row("seconds for one, beside the ideal", "s", given.concurrency / (many.rows / many.wall),
+        Row("seconds for one, steady, beside the ideal", "s", given.concurrency / steady,
             given.concurrency / ideal, 1 / 0.9, relative=True),
         Row("memory of a conversation", "MB", memory, None, 1.0),
         Row("CPU of a conversation", "s", cpu, None, 0.08),
     ):  # fmt: skip
         print(row)
     print(
-        f"{many.rows} conversations in {many.wall:.1f} s: {many.rows / many.wall:.2f}/s of {ideal:.2f}/s "
-        f"({many.rows / many.wall / ideal:.0%}); other programs took {many.busy:.2f} cores meanwhile"
+        f"steady {steady:.2f}/s of {ideal:.2f}/s ({steady / ideal:.0%}); {ended} conversations in "
+        f"{many.wall:.1f} s, start and end included ({ended / many.wall / ideal:.0%}); "
+        f"other programs took {many.busy:.2f} cores meanwhile"
     )
 
 

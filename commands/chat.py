@@ -72,7 +72,10 @@ def chat(query: str | None, json_lines: bool, system: str, words: tuple[str, ...
 
 def _ask_once(question: str, options: ChatOptions, json_lines: bool, verbose: bool, quiet: bool) -> int:
     import asyncio
+    import signal
 
+    # Nothing is begun yet. As an exception it could get lost: C code that looks an attribute up drops any.
+    signal.signal(signal.SIGINT, _leave)
     from commands.one_shot import Reporter, run_one_shot
     from commands.open_agent import explained, load, open_agent
 
@@ -85,6 +88,13 @@ def _ask_once(question: str, options: ChatOptions, json_lines: bool, verbose: bo
 
         click.echo(f"hermes: {offline_notice()}", err=True)
     return asyncio.run(run_one_shot(agent, question, reporter.show))
+
+
+def _leave(*_: object) -> None:
+    from commands.stop_signals import leave_now
+
+    click.echo("hermes: interrupted", err=True)
+    leave_now(130)
 
 
 def _flags(given: dict[str, Any]) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from configuration.home import SECRET_WORDS
 from settings import Settings
 
 PLAN_SCHEMA = 1
 LEFT_OUT = "(left out)"
 """What stands in run.json in place of a value that may be a secret."""
 
-_NAMES = "KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH"
-_SECRET_NAME = re.compile(_NAMES, re.IGNORECASE)
-_IN_URL = re.compile(rf"(?<=//)[^/?#\s]*@|(?<=[?&])[^=&#]*(?:{_NAMES})[^=&#]*=[^&#]*", re.IGNORECASE)
+_SECRET_NAME = re.compile(SECRET_WORDS, re.IGNORECASE)
+_IN_URL = re.compile(rf"(?<=//)[^/?#\s]*@|(?<=[?&])[^=&#]*(?:{SECRET_WORDS})[^=&#]*=[^&#]*", re.IGNORECASE)
 """A login, or a parameter whose name says that it is a secret."""
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 """A variable so named counts as a secret."""
+SECRET_WORDS = "KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH"
+"""A regular expression for names of what should not be handed on; it would rather hold too much."""
 
 
 class SettingsError(Exception):

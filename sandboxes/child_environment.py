@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
+from configuration.home import SECRET_WORDS
+
 ALLOWED = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR",
     "XDG_*_HOME", "XDG_RUNTIME_DIR", "VIRTUAL_ENV", "CONDA_PREFIX", "JAVA_HOME", "GOPATH", "GOROOT",
@@ -16,7 +18,7 @@ ALLOWED = (
 )  # fmt: skip
 """Who and where one is, the language, and where toolchains and certificates lie."""
 
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+_SECRET_NAME = re.compile(SECRET_WORDS, re.IGNORECASE)
 _URL_WITH_LOGIN = re.compile(r"^[a-z0-9+]+://[^/]*@", re.IGNORECASE)
 
 

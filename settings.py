@@ -25,6 +25,15 @@ from configuration.home import logs_dir as logs_dir
 from configuration.home import read_secrets as read_secrets
 from configuration.home import trust as trust
 from configuration.home import trust_question as trust_question
+from configuration.sandbox_settings import (
+    BACKENDS,
+    ApptainerSettings,
+    BackendName,
+    DockerSettings,
+    ModalSettings,
+    NomadSettings,
+    SshSettings,
+)
 from configuration.settings_file import SettingsFile, read_settings_file
 from configuration.version import VERSION as VERSION
 
@@ -148,12 +157,31 @@ class ToolsSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TerminalSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    backend: Annotated[Literal["local"], Meta(description="Where commands run.")] = "local"
+    backend: Annotated[BackendName, Meta(description="Where commands run: " + ", ".join(BACKENDS) + ".")] = (
+        "local"
+    )
+    sandbox: Annotated[
+        Literal["auto", "required", "off"],
+        Meta(
+            description="Confine local commands to the working folder by bubblewrap or Landlock. auto: where "
+            "that works, nobody is there to ask and the policy is not yolo."
+        ),
+    ] = "auto"
+    network: Annotated[
+        bool | None,
+        Meta(description="Whether commands reach a network; empty: not in containers and confinement."),
+    ] = None
+    writable: Annotated[
+        list[str], Meta(description="More folders that confined commands may change, e.g. ~/.cache.")
+    ] = []
     cwd: Annotated[str, Meta(description="Where commands start; empty: where hermes was started.")] = ""
     timeout: Annotated[
         float, Meta(gt=0, description="Seconds a command may take unless the model says otherwise.")
     ] = 180.0
     max_timeout: Annotated[float, Meta(gt=0, description="The most seconds the model may ask for.")] = 3600.0
+    lifetime: Annotated[
+        float, Meta(gt=0, description="Seconds without a command after which a container is given up.")
+    ] = 1800.0
     output_limit: Annotated[int, Meta(ge=200, description="Characters of output the model sees.")] = 10_000
     env_pass: Annotated[list[str], Meta(description="More environment variables that commands may see.")] = []
     shell: Annotated[str, Meta(description="The bash to use.")] = "bash"
@@ -199,6 +227,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Your own for `hermes batch`: NAME: {TOOLSET: percent}."),
     ] = {}
     terminal: TerminalSettings = field(default_factory=TerminalSettings)
+    docker: DockerSettings = field(default_factory=DockerSettings)
+    apptainer: ApptainerSettings = field(default_factory=ApptainerSettings)
+    ssh: SshSettings = field(default_factory=SshSettings)
+    modal: ModalSettings = field(default_factory=ModalSettings)
+    nomad: NomadSettings = field(default_factory=NomadSettings)
     gate: GateSettings = field(default_factory=GateSettings)
     display: DisplaySettings = field(default_factory=DisplaySettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
@@ -210,6 +243,15 @@ VARIABLES = {
     "TERMINAL_ENV": "terminal.backend",
     "TERMINAL_TIMEOUT": "terminal.timeout",
     "TERMINAL_CWD": "terminal.cwd",
+    "TERMINAL_LIFETIME_SECONDS": "terminal.lifetime",
+    "TERMINAL_DOCKER_IMAGE": "docker.image",
+    "TERMINAL_SINGULARITY_IMAGE": "apptainer.image",
+    "TERMINAL_MODAL_IMAGE": "modal.image",
+    "TERMINAL_SSH_HOST": "ssh.host",
+    "TERMINAL_SSH_USER": "ssh.user",
+    "TERMINAL_SSH_PORT": "ssh.port",
+    "TERMINAL_SSH_KEY": "ssh.key",
+    "NOMAD_ADDR": "nomad.address",
     "HERMES_MAX_ITERATIONS": "agent.max_turns",
 }
 """Variables with a name of their own. Any setting SECTION.FIELD is also HERMES_SECTION_FIELD, which wins."""

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from safety.confinement import UNCONFINED, Confinement
+
 Effect: TypeAlias = Literal["read", "write", "exec", "net", "config", "secret"]
 Mode: TypeAlias = Literal["ask", "auto-edit", "yolo", "deny"]
 Verdict: TypeAlias = Literal["allow", "ask", "deny"]
@@ -22,7 +24,7 @@ class EffectRequest:
     """What a call is about to do. `summary` is the full text a person decides on.
 
     `paths` are absolute. `grant` names what "for this session" would cover, "" if nothing may be
-    granted beyond once.
+    granted beyond once. `command` and `cwd` are the shell command, whole, and the folder it would start in.
     """
 
     tool: str
@@ -30,6 +32,8 @@ class EffectRequest:
     summary: str
     paths: tuple[str, ...] = ()
     grant: str = ""
+    command: str = ""
+    cwd: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Gate:
         protected: folders whose content tools may change only with a person's word (agent config, …).
         ask: how to reach a person, None if nobody is there.
         explicit: the person chose `mode`; without that, an unattended run denies every effect.
+        trusted: the person said that they trust the working folder.
+        confinement: what holds commands, whatever is decided here.
     """
 
     def __init__(
@@ -85,8 +91,12 @@ class Gate:
         protected: tuple[str, ...] = (),
         ask: AskPermission | None = None,
         explicit: bool = False,
+        trusted: bool = False,
+        confinement: Confinement = UNCONFINED,
     ) -> None:
         self.mode: Mode = mode
+        self.trusted = trusted
+        self.confinement = confinement
         self.workspace = os.path.realpath(workspace)
         self.protected = tuple(os.path.realpath(path) for path in protected)
         self.private = tuple(os.path.realpath(os.path.expanduser(path)) for path in PRIVATE)

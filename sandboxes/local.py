@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safety.confinement import UNCONFINED
 from sandboxes import local_files
 from sandboxes.background import LocalProcess
 from sandboxes.bounded_output import OutputCapture
@@ -57,6 +58,7 @@ class LocalSandbox:
         lifeline: Lifeline | None = None,
     ) -> None:
         self.task_id = task_id
+        self.confinement = UNCONFINED
         self._env = dict(child_environment(os.environ) if env is None else env)
         self._cwd = os.path.abspath(cwd)
         self._shell = shell

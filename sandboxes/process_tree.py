@@ -52,7 +52,7 @@ async def end_tree(marker: str, groups: Collection[int], grace: float) -> None:
     """TERM, and KILL for what is left after `grace` seconds. Cancelled in between, it kills at once."""
     pids = find_tree(marker, groups)
     try:
-        # Once each and not to the groups as well: a second TERM would break off the shell's saving. The oldest
+        # Once each, not to the groups as well: a second TERM would break off the shell's saving. The oldest
         # first: a shell that outlives its command by a moment says "Terminated" in the command's output.
         signal_tree(sorted(pids), (), signal.SIGTERM)
         # A stopped process gets no signal but KILL and CONT.

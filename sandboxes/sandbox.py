@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from safety.confinement import Confinement
+
 
 @dataclass(frozen=True, slots=True)
 class BoundedOutput:
@@ -74,6 +76,8 @@ class Sandbox(Protocol):
     """
 
     task_id: str
+    confinement: Confinement
+    """What holds the commands; known before the first one is started."""
 
     @property
     def cwd(self) -> str: ...

@@ -163,8 +163,8 @@ class TerminalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     sandbox: Annotated[
         Literal["auto", "required", "off"],
         Meta(
-            description="Confine local commands to the working folder by bubblewrap or Landlock. auto: where "
-            "that works, nobody is there to ask and the policy is not yolo."
+            description="Confine local commands to the working folder; auto: where nobody can be asked, "
+            "unless yolo."
         ),
     ] = "auto"
     network: Annotated[

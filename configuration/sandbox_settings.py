@@ -12,6 +12,8 @@ BackendName: TypeAlias = Literal[
 BACKENDS: tuple[str, ...] = (
     "local", "docker", "podman", "apptainer", "singularity", "ssh", "modal", "nomad"
 )  # fmt: skip
+Cores: TypeAlias = Annotated[float, Meta(gt=0)]
+Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
 MountMode: TypeAlias = Literal["write", "read", "none"]
 
 
@@ -27,7 +29,7 @@ class DockerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "write"
     user: Annotated[str, Meta(description="UID:GID inside; empty: yours.")] = ""
     memory: Annotated[str, Meta(description="Memory limit, e.g. 2g; empty: none.")] = "4g"
-    cpus: Annotated[float | None, Meta(gt=0, description="Processor cores; empty: all.")] = None
+    cpus: Annotated[Cores | None, Meta(description="Processor cores; empty: all.")] = None
     pids: Annotated[int, Meta(ge=1, description="The most processes at once.")] = 512
     host: Annotated[
         str, Meta(description="Where the engine listens; empty: as the docker client decides.")
@@ -48,7 +50,7 @@ class ApptainerSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="A folder that keeps changes to the image; empty: they are in memory and pass.")
     ] = ""
     memory: Annotated[str, Meta(description="Memory limit, e.g. 2G; empty: none.")] = ""
-    cpus: Annotated[float | None, Meta(gt=0, description="Processor cores; empty: all.")] = None
+    cpus: Annotated[Cores | None, Meta(description="Processor cores; empty: all.")] = None
     options: Annotated[list[str], Meta(description="More options for the instance, e.g. --nv.")] = []
 
 
@@ -57,7 +59,7 @@ class SshSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     host: Annotated[str, Meta(description="The host, or its name in ~/.ssh/config.")] = ""
     user: Annotated[str, Meta(description="The login there; empty: as ssh decides.")] = ""
-    port: Annotated[int | None, Meta(ge=1, le=65535, description="The port; empty: as ssh decides.")] = None
+    port: Annotated[Port | None, Meta(description="The port; empty: as ssh decides.")] = None
     key: Annotated[str, Meta(description="The private key file; empty: as ssh decides.")] = ""
     host_keys: Annotated[
         Literal["strict", "accept-new"],
@@ -83,8 +85,8 @@ class ModalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     app: Annotated[str, Meta(description="The app that holds the sandboxes.")] = "hermes-agent"
     image: Annotated[str, Meta(description="The registry image; it needs bash.")] = "python:3.11-slim"
     gpu: Annotated[str, Meta(description="A GPU, e.g. T4 or H100:2; empty: none.")] = ""
-    cpu: Annotated[float | None, Meta(gt=0, description="Processor cores.")] = None
-    memory: Annotated[int | None, Meta(ge=128, description="Memory in MiB.")] = None
+    cpu: Annotated[Cores | None, Meta(description="Processor cores.")] = None
+    memory: Annotated[int | None, Meta(description="Memory in MiB.")] = None
     secrets: Annotated[list[str], Meta(description="Names of Modal secrets that commands see.")] = []
     max_lifetime: Annotated[int, Meta(ge=60, le=86_400, description="Seconds a sandbox may live.")] = 3600
     profile: Annotated[str, Meta(description="The profile to use; empty: the values above.")] = ""

@@ -6,12 +6,12 @@ runs in (see SECURITY.md).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from safety.confinement import UNCONFINED, Confinement
+from safety.paths import acts_by_itself, canonical, is_within, private_places, touches_any
 
 Effect: TypeAlias = Literal["read", "write", "exec", "net", "config", "secret"]
 Mode: TypeAlias = Literal["ask", "auto-edit", "yolo", "deny"]
@@ -54,21 +54,6 @@ UNATTENDED = (
 )
 
 
-SELF_ACTING = frozenset(
-    {
-        ".git", ".hermes", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout",
-        ".profile", ".zshrc", ".zshenv", ".zprofile", ".zlogin",
-    }
-)  # fmt: skip
-"""Names of files and folders whose content runs, or gives rights, without anybody being asked again."""
-
-PRIVATE = (
-    "~/.ssh", "~/.gnupg", "~/.aws", "~/.azure", "~/.kube", "~/.netrc", "~/.pgpass", "~/.git-credentials",
-    "~/.config/gcloud", "~/.config/gh", "~/.docker/config.json", "/etc/shadow", "/etc/gshadow",
-)  # fmt: skip
-"""Where keys and passwords usually lie: reading there is asked about, too."""
-
-
 class Gate:
     """Decides allow, ask or deny; `authorize` also asks and remembers grants for this session.
 
@@ -97,9 +82,9 @@ class Gate:
         self.mode: Mode = mode
         self.trusted = trusted
         self.confinement = confinement
-        self.workspace = os.path.realpath(workspace)
-        self.protected = tuple(os.path.realpath(path) for path in protected)
-        self.private = tuple(os.path.realpath(os.path.expanduser(path)) for path in PRIVATE)
+        self.workspace = canonical(workspace)
+        self.protected = tuple(canonical(path) for path in protected)
+        self.private = private_places()
         self.ask = ask
         self.explicit = explicit
         self._granted: set[str] = set()
@@ -151,7 +136,7 @@ class Gate:
 
     def inside(self, path: str) -> bool:
         """True if `path`, links resolved, lies in the workspace."""
-        return _is_within(os.path.realpath(path), self.workspace)
+        return is_within(canonical(path), self.workspace)
 
     def _decide_read(self, request: EffectRequest) -> Decision:
         if self.mode == "yolo":
@@ -164,18 +149,13 @@ class Gate:
 
     def _must_be_asked(self, request: EffectRequest) -> bool:
         """No grant and no `auto-edit` covers these; only a person's word for this one time does."""
-        parts = {part for path in request.paths for part in os.path.realpath(path).split(os.sep)}
         return self._touches(self.private, request) or (
-            "write" in request.effects and bool(SELF_ACTING & parts)
+            "write" in request.effects and any(acts_by_itself(canonical(path)) for path in request.paths)
         )
 
     @staticmethod
     def _touches(folders: tuple[str, ...], request: EffectRequest) -> bool:
-        return any(_is_within(os.path.realpath(path), folder) for path in request.paths for folder in folders)
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+        return any(touches_any(canonical(path), folders) for path in request.paths)
 
 
 def _spell(effects: tuple[Effect, ...]) -> str:

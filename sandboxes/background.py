@@ -34,7 +34,7 @@ class LocalProcess:
         self.started = time.time()
         self.running = running
         self._limit = output_limit
-        self._stdin = stdin
+        self._input = InputPipe(id, stdin)
         self._adopted = adopted
         running.capture.watch()
 
@@ -59,20 +59,7 @@ class LocalProcess:
 
     async def write(self, data: bytes, *, end: bool = False) -> None:
         """Send `data` to its input; `end` closes it. Raises SandboxError if it does not take it."""
-        if self._stdin < 0:
-            raise SandboxError(f"{self.id} has no open input")
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT):
-                while data:
-                    data = await self._write_some(data)
-        except BrokenPipeError:
-            end = True
-            raise SandboxError(f"{self.id} has closed its input") from None
-        except TimeoutError:
-            raise SandboxError(f"{self.id} does not read its input; {len(data)} bytes not sent") from None
-        finally:
-            if end:
-                self.close_input()
+        await self._input.write(data, end=end)
 
     async def kill(self) -> None:
         await self.running.end(KILL_GRACE)
@@ -81,19 +68,47 @@ class LocalProcess:
         self.close_input()
 
     def close_input(self) -> None:
-        if self._stdin >= 0:
-            os.close(self._stdin)
-            self._stdin = -1
+        self._input.close()
+
+
+class InputPipe:
+    """The writing end of a process's input; non-blocking, owned from here on. -1: it has none."""
+
+    def __init__(self, id: str, descriptor: int) -> None:
+        self._id = id
+        self._descriptor = descriptor
+
+    async def write(self, data: bytes, *, end: bool = False) -> None:
+        """Send `data`; `end` closes it. Raises SandboxError if it is not taken."""
+        if self._descriptor < 0:
+            raise SandboxError(f"{self._id} has no open input")
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                while data:
+                    data = await self._write_some(data)
+        except BrokenPipeError:
+            end = True
+            raise SandboxError(f"{self._id} has closed its input") from None
+        except TimeoutError:
+            raise SandboxError(f"{self._id} does not read its input; {len(data)} bytes not sent") from None
+        finally:
+            if end:
+                self.close()
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     async def _write_some(self, data: bytes) -> bytes:
         try:
-            return data[os.write(self._stdin, data) :]
+            return data[os.write(self._descriptor, data) :]
         except BlockingIOError:
             loop = asyncio.get_running_loop()
             writable = asyncio.Event()
-            loop.add_writer(self._stdin, writable.set)
+            loop.add_writer(self._descriptor, writable.set)
             try:
                 await writable.wait()
             finally:
-                loop.remove_writer(self._stdin)
+                loop.remove_writer(self._descriptor)
             return data

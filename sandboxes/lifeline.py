@@ -11,18 +11,25 @@ import contextlib
 import os
 import subprocess
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _SCRIPT = Path(__file__).with_name("lifeline.sh")
 
 
 class Lifeline:
-    """For one sandbox, or for all whose `identity` begins with `marker`; started before the first command."""
+    """For one sandbox, or for all whose `identity` begins with `marker`; started before the first command.
 
-    def __init__(self, bash: str, marker: str, path: str) -> None:
+    `on_death` is a command line that is run in the end if hermes is gone: it removes a container, say.
+    """
+
+    def __init__(
+        self, bash: str, marker: str, path: str, on_death: Sequence[str] = (),
+        environment: Mapping[str, str] = {},
+    ) -> None:  # fmt: skip
         self.marker = marker
-        self._argv = [bash, "--noprofile", "--norc", str(_SCRIPT), marker]
-        self._path = path
+        self._argv = [bash, "--noprofile", "--norc", str(_SCRIPT), marker, *on_death]
+        self._environment = {**environment, "PATH": path}
         self._popen: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -34,7 +41,7 @@ class Lifeline:
                 # Without it commands still run, so a full process table must not stop them.
                 with contextlib.suppress(OSError):
                     self._popen = subprocess.Popen(
-                        self._argv, env={"PATH": self._path}, cwd="/", start_new_session=True, bufsize=0,
+                        self._argv, env=self._environment, cwd="/", start_new_session=True, bufsize=0,
                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                     )  # fmt: skip
 

@@ -1,5 +1,5 @@
-# Ends what is left of a sandbox when hermes dies. Run by bash with the marker value as $1; standard input is a pipe
-# that hermes alone holds. "+N" and "-N" say that process group N began and ended, "quit" that nothing is left to do.
+# Ends what is left of a sandbox when hermes dies. Run by bash with the marker value as $1 and, if there is more to do,
+# a program and its arguments behind it; standard input is a pipe that hermes alone holds. "+N" and "-N" say that process group N began and ended, "quit" that nothing is left to do.
 # Any other end of input means that hermes is gone.
 
 declare -A groups=()
@@ -26,3 +26,5 @@ end_all() {
 end_all TERM "$1"
 sleep 0.5
 end_all KILL "$1"
+shift
+if [ $# != 0 ]; then exec "$@"; fi

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from safety.confinement import UNCONFINED
+from safety.paths import existing_canonical
 from sandboxes import local_files
 from sandboxes.background import LocalProcess
 from sandboxes.bounded_output import OutputCapture
 from sandboxes.child_environment import child_environment
+from sandboxes.command_streams import in_this_loop, input_descriptor
 from sandboxes.lifeline import Lifeline
 from sandboxes.process_tree import end_tree, find_tree
 from sandboxes.running_command import RunningCommand
@@ -92,7 +92,7 @@ class LocalSandbox:
         folder, note = self._folder(workdir)
         prepared = self._prepare(command)
         capture = OutputCapture(self._scratch())
-        running = self._begin(prepared, folder, capture, _input(stdin), _threadsafe(on_output))
+        running = self._begin(prepared, folder, capture, input_descriptor(stdin), in_this_loop(on_output))
         try:
             code = await self._supervise(running, timeout)
         finally:
@@ -161,19 +161,25 @@ class LocalSandbox:
             local_files.replace_file(absolute, data, mode)
 
     async def remove_file(self, path: str) -> None:
-        os.unlink(self.resolve(path))
+        local_files.remove_file(self.resolve(path))
 
     async def list_dir(self, path: str) -> list[tuple[str, FileStat]]:
         return local_files.list_folder(self.resolve(path))
 
     def resolve(self, path: str) -> str:
+        return os.path.normpath(self._absolute(path))
+
+    def canonical(self, path: str) -> str:
+        return existing_canonical(self._absolute(path))
+
+    def _absolute(self, path: str) -> str:
         if "\0" in path:
             raise OSError(errno.EINVAL, "A path cannot hold a NUL character", path)
         if path == "~" or path.startswith("~/"):
             path = self._env.get("HOME", os.path.expanduser("~")) + path[1:]
         elif path.startswith("~"):
             path = os.path.expanduser(path)
-        return os.path.normpath(os.path.join(self._cwd, path))
+        return os.path.join(self._cwd, path)
 
     async def close(self) -> None:
         """End everything, remove the snapshots. Spill files stay: a saved conversation names them."""
@@ -311,26 +317,3 @@ class LocalSandbox:
         process = LocalProcess(id, text, running, self._limit, stdin=stdin, adopted=adopted)
         self._processes[id] = process
         return process
-
-
-def _input(data: bytes | None) -> int:
-    """A descriptor from which a command reads `data`; a file, so that nobody has to feed it."""
-    if data is None:
-        return subprocess.DEVNULL
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        file.seek(0)
-        return os.dup(file.fileno())
-
-
-def _threadsafe(on_output: Callable[[str], None] | None) -> Callable[[str], None] | None:
-    """`on_output`, called in this event loop whichever thread calls."""
-    if on_output is None:
-        return None
-    loop = asyncio.get_running_loop()
-
-    def deliver(text: str) -> None:
-        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody looks any more
-            loop.call_soon_threadsafe(on_output, text)
-
-    return deliver

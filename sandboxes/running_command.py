@@ -23,10 +23,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sandboxes.bounded_output import OutputCapture
 from sandboxes.process_tree import MARKER, end_tree, find_tree, group_exists
+from sandboxes.reports import Reports
 from sandboxes.text_relay import TextRelay
 
 DRAIN = 0.05
 """Seconds the pipe may stay open after the end before a child is said to hold it."""
+LATE = 0.5
+"""The same where the end is told by a report, counted from the last output that came."""
 _CHUNK = 64 * 1024
 _LARGE_CHUNK = 1024 * 1024
 _F_SETPIPE_SZ = 1031  # fcntl(2); the module names it only on Linux
@@ -41,6 +44,8 @@ class RunningCommand:
         stderr: `subprocess.STDOUT` or `subprocess.DEVNULL`.
         on_text: called from the reading thread with pieces of output until the program ends.
         stop_after: bytes of output after which the program is killed.
+        reports: takes what is written to stderr, and says when the command that the program stands for has
+            ended: the program itself, a client of a container, may go on with what that left behind.
     """
 
     def __init__(
@@ -55,29 +60,36 @@ class RunningCommand:
         stderr: int = subprocess.STDOUT,
         on_text: Callable[[str], None] | None = None,
         stop_after: int | None = None,
+        reports: Reports | None = None,
     ) -> None:
         self.marker = marker
         self.capture = capture
         self.exit_code: int | None = None
+        self.is_open = False
+        """Whether, at its end or since, somebody still held its output."""
         self.children_left: set[int] = set()
         """Set when the program ended: the processes it started that go on."""
         self._stop_after = stop_after
+        self._reports = reports
         self._relay = TextRelay(on_text)
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], None]] = []
         self._buffer = bytearray(_CHUNK)
         self._pipe, writer = os.pipe()
+        self._said, errors = os.pipe() if reports is not None else (-1, stderr)
         try:
             os.set_blocking(self._pipe, False)
             self._popen = subprocess.Popen(
-                argv, env={**env, MARKER: marker}, cwd=cwd, stdin=stdin, stdout=writer, stderr=stderr,
+                argv, env={**env, MARKER: marker}, cwd=cwd, stdin=stdin, stdout=writer, stderr=errors,
                 start_new_session=True,
             )  # fmt: skip
         except BaseException:
-            os.close(self._pipe)
+            self._close_pipes()
             raise
         finally:
             os.close(writer)
+            if reports is not None:
+                os.close(errors)
         self.pid = self._popen.pid
         try:
             self._ended = _exit_descriptor(self._popen)
@@ -85,7 +97,7 @@ class RunningCommand:
         except (OSError, RuntimeError) as error:  # no descriptor or no thread to be had
             os.killpg(self.pid, signal.SIGKILL)
             self._popen.wait()
-            os.close(self._pipe)
+            self._close_pipes()
             raise OSError(errno.EAGAIN, f"nothing can watch over it: {error}") from error
 
     async def wait(self, timeout: float | None) -> int | None:
@@ -134,10 +146,18 @@ class RunningCommand:
             return (self.pid,)
         return ()
 
+    def kill(self) -> None:
+        """KILL to its process group, at once."""
+        with contextlib.suppress(ProcessLookupError):
+            if self._popen.poll() is None:
+                os.killpg(self.pid, signal.SIGKILL)
+
     def _pump(self) -> None:
         poller = select.poll()
         poller.register(self._pipe, select.POLLIN)
         poller.register(self._ended, select.POLLIN)
+        if self._reports is not None:
+            poller.register(self._said, select.POLLIN)
         is_open = True
         try:
             while True:
@@ -146,24 +166,52 @@ class RunningCommand:
                     poller.unregister(self._pipe)
                     is_open = False
                 self._relay.flush()
-                if self._ended in ready:
+                if self._said in ready and not self._hear():
+                    poller.unregister(self._said)
+                if self._ended in ready or (self._reports is not None and self._reports.ended):
                     break
-            code = self._popen.wait()
-            is_open = is_open and self._drain()
-            self._announce(128 - code if code < 0 else code, is_open)
-            if is_open:
-                self._read_on()
+            self._end(is_open)
         finally:
             os.close(self._ended)
-            os.close(self._pipe)
+            self._close_pipes()
+
+    def _end(self, is_open: bool) -> None:
+        if self._reports is None:
+            code, quiet, most = self._popen.wait(), DRAIN, DRAIN
+        else:
+            if not self._reports.ended:
+                self._popen.wait()
+                while self._hear():
+                    pass
+            code = self._popen.wait() if self._reports.exit_code is None else self._reports.exit_code
+            # The record may have come before the last of the output, which went another way.
+            quiet, most = (LATE / 5 if self._reports.left else LATE), 4 * LATE
+        is_open = is_open and self._drain(quiet, most)
+        self._announce(128 - code if code < 0 else code, is_open)
+        if is_open:
+            self._read_on()
+        self._popen.wait()
+
+    def _hear(self) -> bool:
+        """Read of stderr once; False at its end."""
+        data = os.read(self._said, _CHUNK)
+        if self._reports is not None:
+            self._reports.feed(data)
+        return bool(data)
+
+    def _close_pipes(self) -> None:
+        os.close(self._pipe)
+        if self._said >= 0:
+            os.close(self._said)
 
     def _announce(self, code: int, is_open: bool) -> None:
         self._relay.flush(final=True)
         self._relay = TextRelay(None)
         if not is_open:
             self.capture.finish()
+        self.is_open = is_open
         # Asked before anybody learns of the end: right after it the group cannot be somebody else's.
-        if is_open or group_exists(self.pid):
+        if self._reports is None and (is_open or group_exists(self.pid)):
             self.children_left = find_tree(self.marker, (self.pid,))
         with self._lock:
             self.exit_code = code
@@ -176,19 +224,24 @@ class RunningCommand:
         os.set_blocking(self._pipe, True)
         while self._read():
             pass
+        self.is_open = False
         self.capture.finish()
 
-    def _drain(self) -> bool:
-        """Read what is in the pipe; True if somebody still holds its other end."""
+    def _drain(self, quiet: float, most: float) -> bool:
+        """Read what is in the pipe, until `quiet` seconds after the last of it and for `most` at the longest;
+        True if somebody still holds its other end."""
         left = _waiting_bytes(self._pipe)
         poller = select.poll()
         poller.register(self._pipe, select.POLLIN)
-        until = time.monotonic() + DRAIN
+        end = time.monotonic() + most
+        until = min(time.monotonic() + quiet, end)
         while left > 0 or (now := time.monotonic()) < until:
             if not poller.poll(0 if left > 0 else (until - now) * 1000):
                 left = 0
             elif size := self._read():
                 left -= size
+                if self._reports is not None:
+                    until = min(time.monotonic() + quiet, end)
             else:
                 return False
         return True
@@ -206,8 +259,7 @@ class RunningCommand:
             self._widen()
         if self._stop_after is not None and self.capture.total >= self._stop_after:
             self._stop_after = None
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self.kill()
         return size
 
     def _widen(self) -> None:

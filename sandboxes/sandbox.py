@@ -72,7 +72,9 @@ class BackgroundProcess(Protocol):
 class Sandbox(Protocol):
     """One task's place to work. State (cwd, exports, functions, options) survives from call to call.
 
-    Paths given to file methods are absolute or relative to `cwd`; they raise OSError as `open` does.
+    Paths given to file methods are absolute or relative to `cwd`; they raise OSError as `open` does. A path
+    that may lead through links goes through `canonical` first: on this machine the methods follow none, so
+    that the file that is used is the one that was decided on.
     """
 
     task_id: str
@@ -112,7 +114,7 @@ class Sandbox(Protocol):
     async def write_file(self, path: str, data: bytes, *, mode: int | None = None) -> None:
         """Replace the file as a whole: the old or the new text is there, never half of one.
 
-        Missing folders above it are made. Links are followed; without `mode` an existing file keeps its own.
+        Missing folders above it are made; without `mode` an existing file keeps its own.
         """
         ...
 
@@ -125,6 +127,13 @@ class Sandbox(Protocol):
 
         Raises:
             OSError: it can name no file.
+        """
+        ...
+
+    def canonical(self, path: str) -> str:
+        """Like `resolve`, with links resolved where the files are on this machine, `..` taken after them.
+
+        A last name that is a link to nowhere stays. Elsewhere it is what `resolve` says. Raises like it.
         """
         ...
 

@@ -1,10 +1,11 @@
-# Sourced by every command's shell: `. shell_state.sh FOLDER NUMBER RESTORE`. Reads the command from
+# Sourced by every command's shell: `. shell_state.sh FOLDER NUMBER RESTORE [SIGN]`. Reads the command from
 # FOLDER/command-NUMBER into __hermes_command, restores the snapshot RESTORE ("" for none) and arranges that the
-# state is dumped to FOLDER/state-NUMBER when the shell ends, however it ends. Builtins only: no fork.
+# state is dumped to FOLDER/state-NUMBER when the shell ends, however it ends; with SIGN also its folder, and a NUL,
+# to FOLDER/cwd-NUMBER. Builtins only: no fork.
 # Needs bash 4.4 or newer (`local -`).
 
 shopt -s expand_aliases
-__hermes_folder=$1 __hermes_number=$2 __hermes_fresh=$BASHOPTS/$SHELLOPTS
+__hermes_folder=$1 __hermes_number=$2 __hermes_sign=${4-} __hermes_fresh=$BASHOPTS/$SHELLOPTS
 { IFS= read -r -d '' __hermes_command < "$1/command-$2"; } 2> /dev/null || :
 
 __hermes_save() {
@@ -46,6 +47,10 @@ __hermes_save() {
     builtin pwd
     builtin printf '#end\n'
   } >| "$__hermes_folder/state-$__hermes_number"
+  # That it is whole, for those who cannot read it at once.
+  if [ -n "$__hermes_sign" ]; then
+    { builtin pwd; builtin printf '\0'; } >| "$__hermes_folder/cwd-$__hermes_number"
+  fi
   return "$__hermes_status"
 }
 

@@ -1,0 +1,190 @@
+"""What hermes has inside a host: a private folder with its scripts and the states of the shell."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sandboxes.bounded_output import OutputCapture
+from sandboxes.command_streams import input_descriptor
+from sandboxes.host import Host, Program
+from sandboxes.lifeline import Lifeline
+from sandboxes.reports import Reports
+from sandboxes.sandbox import SandboxError
+
+SECONDS = 60.0
+"""The most a script of ours may take that has nothing to do but a little work."""
+_HERE = Path(__file__).parent
+_SCRIPTS = ("shell_state.sh", "supervise.sh", "processes.sh", "files.sh")
+_ALL = 1 << 62
+
+
+class Foothold:
+    """Brings its host up at first use, and again after it was lost.
+
+    Args:
+        identity: begins the marker of every process that belongs here, outside and inside.
+
+    Attributes:
+        folder: the private folder inside; "" before the first `up`.
+        home: the HOME inside.
+        start: where commands start.
+        times: how often a new folder was made: shell states of an earlier one are gone.
+    """
+
+    def __init__(self, host: Host, identity: str) -> None:
+        self.host = host
+        self.identity = identity
+        self.folder = ""
+        self.home = ""
+        self.start = host.cwd
+        self.times = 0
+        self.is_up = False
+        self._lifeline: Lifeline | None = None
+        self._lifecycle = threading.Lock()
+
+    async def up(self) -> str:
+        """Bring the host up if it is not. Returns what a model has to know about it, "" for nothing.
+
+        Raises SandboxError.
+        """
+        if self.is_up:
+            return ""
+        if not self._lifecycle.acquire(blocking=False):  # it is coming up, or going, elsewhere
+            await asyncio.to_thread(self._lifecycle.acquire)
+        try:
+            return "" if self.is_up else await self._bring_up()
+        finally:
+            self._lifecycle.release()
+
+    async def down(self) -> None:
+        """End the host with everything inside; the next `up` brings up another."""
+        if not self._lifecycle.acquire(blocking=False):
+            await asyncio.to_thread(self._lifecycle.acquire)
+        try:
+            self.is_up = False
+            await self.host.stop()
+        finally:
+            self._lifecycle.release()
+
+    async def lost(self) -> bool:
+        """Whether the host is gone; asked after something failed in a way that only that could explain."""
+        if self.is_up and not await self.host.is_up():
+            self.is_up = False
+        return not self.is_up
+
+    def close(self) -> None:
+        """The host is down: nobody needs to see to that any more."""
+        if self._lifeline is not None:
+            self._lifeline.close()
+            self._lifeline = None
+
+    async def script(
+        self, name: str, *arguments: str, data: bytes | int | None = None, timeout: float = SECONDS
+    ) -> tuple[int, bytes, str]:
+        """Run one of the scripts; its exit code, output, and what it said on stderr."""
+        await self.up()
+        return await self.call(["bash", f"{self.folder}/{name}", *arguments], data=data, timeout=timeout)
+
+    async def call(
+        self,
+        argv: Sequence[str],
+        *,
+        data: bytes | int | None = None,
+        timeout: float,
+        most: int = _ALL,
+    ) -> tuple[int, bytes, str]:
+        """Run a program inside, outside the shell's session: exit code (124 after `timeout` seconds), at
+        most `most` bytes of output, stderr.
+
+        Args:
+            data: what it reads, or a descriptor of that, which is closed.
+        """
+        capture = OutputCapture(None, most)
+        reports = Reports()
+        program = await self.launch(
+            argv, data, capture, reports, stop_after=most if most < _ALL else None
+        )  # fmt: skip
+        try:
+            code = await program.wait(timeout)
+        finally:
+            program.kill()
+        return 124 if code is None else code, capture.head, reports.other
+
+    async def launch(
+        self,
+        argv: Sequence[str],
+        data: bytes | int | None,
+        capture: OutputCapture,
+        reports: Reports,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        stop_after: int | None = None,
+    ) -> Program:
+        """Start a program inside. `data` as in `call`."""
+        stdin = data if isinstance(data, int) else input_descriptor(data)
+        if self._lifeline is not None:
+            self._lifeline.start()  # a task may have killed it
+        try:
+            program = await self.host.launch(
+                argv, stdin=stdin, capture=capture, reports=reports, marker=f"{self.identity}.",
+                on_text=on_text, stop_after=stop_after,
+            )  # fmt: skip
+        except OSError as error:
+            raise SandboxError(
+                f"{self.host.name}: {error.strerror or error}: {error.filename or ''}"
+            ) from error
+        finally:
+            if stdin != subprocess.DEVNULL:
+                os.close(stdin)
+        return program
+
+    async def end_marked(self, marker: str, grace: float) -> None:
+        """TERM to every process inside whose marker begins with `marker`, KILL after `grace` seconds."""
+        await self.script("processes.sh", "end", marker, str(round(grace * 100)), timeout=grace + 10)
+
+    async def _bring_up(self) -> str:
+        again = bool(self.folder)
+        if self._lifeline is None:
+            path = os.environ.get("PATH", os.defpath)
+            self._lifeline = Lifeline(
+                "bash", f"{self.identity}.", path, self.host.on_death, self.host.environment
+            )
+        self._lifeline.start()
+        await self.host.start(self.identity)
+        known = await self._boot()
+        self.is_up = True
+        if not again:
+            return ""
+        if known:
+            return f"{self.host.name}: connected again"
+        return (
+            f"{self.host.name}: started anew{_because(self.host.why_gone())}; the shell's state, background "
+            "processes and files outside the mounted folder are gone"
+        )
+
+    async def _boot(self) -> bool:
+        data = b"".join(
+            part.encode() + b"\0" for name in _SCRIPTS for part in (name, (_HERE / name).read_text("utf-8"))
+        )
+        boot = (_HERE / "boot.sh").read_text("utf-8")
+        argv = ["bash", "--noprofile", "--norc", "-c", boot, "bash", self.host.cwd, self.folder]
+        code, output, said = await self.call(argv, data=data, timeout=SECONDS)
+        parts = output.split(b"\0")
+        if code != 0 or len(parts) != 5:
+            why = said or f"bash ended with {code}"
+            await self.host.stop()
+            raise SandboxError(f"{self.host.name}: commands cannot be run there: {why}")
+        folder, known, start, home = (os.fsdecode(part) for part in parts[:4])
+        self.folder, self.start, self.home = folder, start, home
+        if known == "0":
+            self.times += 1
+        return known == "1"
+
+
+def _because(reason: str) -> str:
+    return f" because {reason}" if reason else ""

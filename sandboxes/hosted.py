@@ -1,0 +1,364 @@
+"""A sandbox in any host: the shell's session, timeouts, background processes, files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import posixpath
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conversation.blocking import run_blocking
+from sandboxes.bounded_output import OutputCapture
+from sandboxes.command_streams import in_this_loop
+from sandboxes.foothold import Foothold
+from sandboxes.host import Host, Program
+from sandboxes.hosted_files import HostedFiles
+from sandboxes.hosted_process import HostedProcess
+from sandboxes.local import CANCEL_GRACE, TIMED_OUT, TIMEOUT_GRACE
+from sandboxes.reports import Reports
+from sandboxes.sandbox import BackgroundProcess, BoundedOutput, ExecResult, FileStat, SandboxError
+from sandboxes.spill_file import private_folder
+
+_ANSWER = 10.0
+"""Seconds to wait for word of an end that was asked for, before the client is killed."""
+
+
+class HostedSandbox:
+    """Fulfils `Sandbox` in a `Host`. Nothing is started before the first command or file operation.
+
+    Args:
+        output_limit: characters of output in a result.
+        lifetime: seconds without a command and without background processes after which the host is
+            given up; the next command brings up another. None: never.
+        spill_dir: a folder of this machine for output on its way; a private temporary one if None.
+    """
+
+    def __init__(
+        self,
+        task_id: str,
+        host: Host,
+        *,
+        output_limit: int = 10_000,
+        lifetime: float | None = None,
+        spill_dir: str | None = None,
+    ) -> None:
+        self.task_id = task_id
+        self.host = host
+        self.confinement = host.confinement
+        self.identity = secrets.token_hex(16)
+        self._foothold = Foothold(host, self.identity)
+        self._files = HostedFiles(self._foothold)
+        self._limit = output_limit
+        self._lifetime = lifetime
+        self._spill_dir = spill_dir
+        self._cwd = host.cwd or "/"
+        self._known = 0  # the foothold's `times` to which the following belong
+        self._state = 0
+        self._commands = 0
+        self._processes: dict[str, HostedProcess] = {}
+        self._busy = 0
+        self._timer: threading.Timer | None = None
+        self._closed = False
+
+    @property
+    def cwd(self) -> str:
+        return self._cwd
+
+    async def exec(
+        self,
+        command: str,
+        *,
+        timeout: float,
+        stdin: bytes | None = None,
+        workdir: str | None = None,
+        on_output: Callable[[str], None] | None = None,
+    ) -> ExecResult:
+        """See `Sandbox.exec`. What it leaves running is adopted into `processes()`."""
+        if "\0" in command:
+            raise SandboxError("the command contains a NUL character; write it as \\0 instead")
+        notes: list[str] = []
+        with self._in_use():
+            for attempt in (1, 2):
+                run = await self._begin(command, stdin, workdir, in_this_loop(on_output), notes)
+                code = await self._supervise(run, timeout)
+                if run.reports.begun or run.reports.missing or code is None:
+                    break
+                # It never began, so it may be tried again.
+                if attempt == 2 or not await self._foothold.lost():
+                    raise SandboxError(f"{self.host.name}: {run.reports.other or f'ended with {code}'}")
+            if run.reports.missing:
+                raise SandboxError(f"the folder {run.folder} does not exist")
+            notes += await self._settle(run, code, keep_cwd=workdir is None)
+            if code is not None and (run.reports.left or run.program.is_open):
+                left = await self._adopt(command, run)
+                notes.append(f"something it started still runs, as process {left.id}")
+            output = await self._result(run)
+        exit_code = TIMED_OUT if code is None else code
+        return ExecResult(output, exit_code, code is None, self._cwd, "; ".join(notes))
+
+    async def run(self, argv: Sequence[str], *, timeout: float, max_bytes: int) -> tuple[int, bytes]:
+        """See `Sandbox.run`. stderr is dropped. 127: no such program; 124: timed out. After `max_bytes` of
+        output the program is killed (137)."""
+        with self._in_use():
+            await self._up()
+            self._commands += 1
+            marker = self._marker()
+            # For the exit code of a program that is not there, a shell; for its folder, too.
+            script = 'cd -- "$1" 2> /dev/null; marker=$2; shift 2; HERMES_TASK=$marker exec "$@" 2> /dev/null'
+            inside = ["bash", "--noprofile", "--norc", "-c", script, "bash", self._cwd, marker, *argv]
+            code = TIMED_OUT
+            try:
+                code, output, _ = await self._foothold.call(inside, timeout=timeout, most=max_bytes)
+            finally:
+                if code == TIMED_OUT or len(output) >= max_bytes:
+                    await self._foothold.end_marked(marker, 0)
+            return 137 if len(output) >= max_bytes else 127 if code == 126 else code, output
+
+    async def spawn(self, command: str, *, workdir: str | None = None) -> BackgroundProcess:
+        """See `Sandbox.spawn`. It begins with the session's state and never changes it."""
+        if "\0" in command:
+            raise SandboxError("the command contains a NUL character; write it as \\0 instead")
+        with self._in_use():
+            run = await self._begin(command, None, workdir, None, [], spawned=True)
+            process = self._keep(command, run, stdin=run.stdin)
+            await process.write(command.encode("utf-8", "replace") + b"\0")
+            return process
+
+    def processes(self) -> list[BackgroundProcess]:
+        return list(self._processes.values())
+
+    async def stat(self, path: str) -> FileStat:
+        with self._in_use():
+            return await self._files.stat(await self._path(path))
+
+    async def read_file(self, path: str, *, offset: int = 0, size: int | None = None) -> bytes:
+        with self._in_use():
+            return await self._files.read(await self._path(path), offset, size)
+
+    async def write_file(self, path: str, data: bytes, *, mode: int | None = None) -> None:
+        with self._in_use():
+            await self._files.write(await self._path(path), data, mode)
+
+    async def remove_file(self, path: str) -> None:
+        with self._in_use():
+            await self._files.remove(await self._path(path))
+
+    async def list_dir(self, path: str) -> list[tuple[str, FileStat]]:
+        with self._in_use():
+            return await self._files.list_dir(await self._path(path))
+
+    def resolve(self, path: str) -> str:
+        """See `Sandbox.resolve`. The home inside is known once the host is up."""
+        if "\0" in path:
+            raise OSError(errno.EINVAL, "A path cannot hold a NUL character", path)
+        if path == "~" or path.startswith("~/"):
+            path = (self._foothold.home or "~") + path[1:]
+        return posixpath.normpath(posixpath.join(self._cwd, path))
+
+    async def close(self) -> None:
+        """End the host with everything in it; in one that lasts, what was started there."""
+        if self._closed:
+            return
+        self._closed = True
+        self._stop_timer()
+        try:
+            if self.host.lasting and self._foothold.is_up:
+                with contextlib.suppress(SandboxError):  # it was lost: there is nobody to be told
+                    await self._foothold.end_marked(self.identity, CANCEL_GRACE)
+                    rest = ["bash", "-c", 'rm -rf -- "$1"', "bash", self._foothold.folder]
+                    await self._foothold.call(rest, timeout=_ANSWER)
+        finally:
+            self._let_go()
+            await self._foothold.down()
+            self._foothold.close()
+
+    # -- a command ---------------------------------------------------------------------------------------
+
+    async def _begin(
+        self,
+        command: str,
+        stdin: bytes | None,
+        workdir: str | None,
+        on_text: Callable[[str], None] | None,
+        notes: list[str],
+        *,
+        spawned: bool = False,
+    ) -> _Run:
+        """Start the command in a shell inside. A spawned one still has to be sent, through its input."""
+        if note := await self._up():
+            notes.append(note)
+        self._commands += 1
+        marker = self._marker()
+        folder = self._cwd if workdir is None else self.resolve(workdir)
+        reports = Reports()
+        capture = OutputCapture(None if spawned else self._scratch())
+        takes_input = "input" if spawned or stdin is not None else ""
+        argv = [
+            "bash", "--noprofile", "--norc", f"{self._foothold.folder}/supervise.sh",
+            reports.token, str(self._commands), str(self._state or ""), marker, takes_input, folder,
+            "" if workdir is None else "strict",
+        ]  # fmt: skip
+        data: bytes | int = command.encode("utf-8", "replace") + b"\0" + (stdin or b"")
+        writer = -1
+        if spawned:
+            data, writer = os.pipe()
+            os.set_blocking(writer, False)
+        try:
+            program = await self._foothold.launch(argv, data, capture, reports, on_text=on_text)
+        except BaseException:
+            if writer >= 0:
+                os.close(writer)
+            raise
+        return _Run(program, reports, marker, self._commands, folder, writer)
+
+    async def _supervise(self, run: _Run, timeout: float) -> int | None:
+        """Its exit code, None if it had to be ended after `timeout` seconds. Cancelling ends it too."""
+        try:
+            code = await run.program.wait(timeout)
+            if code is None:
+                await self._end(run, TIMEOUT_GRACE)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._end(run, CANCEL_GRACE))
+            raise
+        return code
+
+    async def _end(self, run: _Run, grace: float) -> None:
+        try:
+            if self._foothold.is_up:
+                await self._foothold.end_marked(run.marker, grace)
+                await run.program.wait(_ANSWER)
+        finally:
+            run.program.kill()
+            await run.program.wait(_ANSWER)
+
+    async def _settle(self, run: _Run, code: int | None, *, keep_cwd: bool) -> list[str]:
+        """Make the state it left the session's; what the model has to know of it."""
+        notes = []
+        reports = run.reports
+        if reports.begun and reports.folder != run.folder:
+            notes.append(
+                f"the folder {run.folder} no longer exists or cannot be entered; now in {reports.folder}"
+            )
+            self._cwd = reports.folder
+        if reports.cwd is not None:
+            self._state = run.number
+            if keep_cwd:
+                self._cwd = reports.cwd
+        elif not reports.ended and await self._foothold.lost():
+            reason = self.host.why_gone() or "it was lost"
+            notes.append(f"{self.host.name}: {reason} while the command ran; how far it got is not known")
+        elif code is not None:
+            notes.append(
+                "the shell ended before its state could be saved; the state before this command applies"
+            )
+        return notes
+
+    async def _adopt(self, command: str, run: _Run) -> HostedProcess:
+        script = f"{self._foothold.folder}/processes.sh"
+        watcher = await self._foothold.launch(
+            ["bash", script, "wait", run.marker], None, OutputCapture(None), Reports()
+        )
+        return self._keep(command, run, watcher=watcher)
+
+    def _keep(
+        self, text: str, run: _Run, *, stdin: int = -1, watcher: Program | None = None
+    ) -> HostedProcess:
+        id = f"bg_{len(self._processes) + 1}"
+        process = HostedProcess(
+            id, text, run.program, self._foothold, run.marker, self._limit, stdin=stdin, watcher=watcher
+        )
+        self._processes[id] = process
+        return process
+
+    async def _result(self, run: _Run) -> BoundedOutput:
+        """The output; where it is too long, all of it is put into a file inside for the model to read."""
+        output = run.program.capture.result(self._limit)
+        if output.spill_path is None or run.program.is_open:
+            return output
+        path = f"{self._foothold.folder}/output-{run.number}.log"
+        try:
+            descriptor = os.open(output.spill_path, os.O_RDONLY | os.O_CLOEXEC)
+            size = os.fstat(descriptor).st_size
+            await self._files.write(path, descriptor, 0o600, size=size)
+        except (OSError, SandboxError):
+            return output  # the person at least can read it, on this machine
+        os.unlink(output.spill_path)
+        return run.program.capture.result(self._limit, log_path=path)
+
+    # -- the host ----------------------------------------------------------------------------------------
+
+    async def _up(self) -> str:
+        if self._closed:
+            raise SandboxError(f"{self.host.name}: this sandbox has been closed")
+        note = await self._foothold.up()
+        if self._known != self._foothold.times:
+            if self._known or self._cwd in ("/", self.host.cwd):
+                self._cwd = self._foothold.start
+            self._known = self._foothold.times
+            self._state = 0
+            self._let_go()
+        return note
+
+    async def _path(self, path: str) -> str:
+        await self._up()
+        return self.resolve(path)
+
+    def _let_go(self) -> None:
+        """What ran in the background is gone with its host; what it wrote can still be read."""
+        for process in self._processes.values():
+            process.let_go()
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        self._stop_timer()
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if self._busy == 0 and self._lifetime is not None and not self._closed:
+                self._timer = threading.Timer(self._lifetime, self._idle)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _idle(self) -> None:
+        if any(process.exit_code is None for process in self._processes.values()):
+            with self._in_use():  # looked at again later
+                return
+        if self._busy == 0 and self._foothold.is_up:
+            run_blocking(self._foothold.down())
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _marker(self) -> str:
+        return f"{self.identity}.{self._commands}."
+
+    def _scratch(self) -> Path | None:
+        try:
+            if self._spill_dir is None:
+                return private_folder()
+            Path(self._spill_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            return None
+        return Path(self._spill_dir)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A command that was started. `number` names its state, `stdin` is the writing end of its input."""
+
+    program: Program
+    reports: Reports
+    marker: str
+    number: int
+    folder: str
+    stdin: int

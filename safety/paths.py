@@ -1,14 +1,24 @@
-"""What a path really names, and whether that lies in a folder or in a place of the lists in places.py."""
+"""What a path really names, whether that lies in a folder or in a place of the lists in places.py, and how
+to open exactly that.
+
+What was decided about a path holds only if the same file is used afterwards. So a path is made canonical
+once; the decision is about that; and `open_exact` goes there name by name from `/`, following nothing.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fnmatch
 import functools
 import os
 import re
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator
 
 from safety.places import PRIVATE, SELF_ACTING
+
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def canonical(path: str) -> str:
@@ -19,6 +29,76 @@ def canonical(path: str) -> str:
     """
     resolved = os.path.realpath(path)
     return resolved[1:] if resolved.startswith("//") else resolved
+
+
+def existing_canonical(path: str) -> str:
+    """`canonical`, but a last name that is a link to nowhere, or in a circle, stays."""
+    resolved = canonical(path)
+    name = os.path.basename(path)
+    if os.path.lexists(resolved) or not os.path.islink(path):
+        return resolved
+    return os.path.join(canonical(os.path.dirname(path)), name)
+
+
+def open_exact(path: str, flags: int, mode: int = 0o666) -> int:
+    """A descriptor of the file at canonical `path`; no link is followed, at no place of it.
+
+    `flags` and `mode` are those of os.open.
+
+    Raises:
+        OSError: as os.open does; ELOOP, "changed since it was checked", where a link stands.
+    """
+    with exact_folder(path) as (folder, name):
+        try:
+            return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
+        except OSError as error:
+            raise _named(error, path, folder, name) from None
+
+
+@contextlib.contextmanager
+def exact_folder(path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    """The folder of canonical `path` as a descriptor for `dir_fd=`, and the last name of the path.
+
+    `make` makes the folders that are missing. The descriptor leads to the folder that was found, whatever
+    its name is made to lead to meanwhile. It is closed at the end.
+
+    Raises:
+        OSError: as os.open does; ELOOP, "changed since it was checked", where a link stands.
+    """
+    names = path.split("/")
+    if names[0] or ".." in names:
+        raise OSError(errno.EINVAL, "Not a canonical path", path)
+    *above, last = [name for name in names if name] or ["."]
+    folder = os.open("/", _FOLDER)
+    try:
+        for name in above:
+            try:
+                below = _step(folder, name, make)
+            except OSError as error:
+                raise _named(error, path, folder, name) from None
+            os.close(folder)
+            folder = below
+        yield folder, last
+    finally:
+        os.close(folder)
+
+
+def _step(folder: int, name: str, make: bool) -> int:
+    if make:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(name, _FOLDER, dir_fd=folder)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, dir_fd=folder)
+    return os.open(name, _FOLDER, dir_fd=folder)
+
+
+def _named(error: OSError, path: str, folder: int, name: str) -> OSError:
+    """`error` with the whole path in it. Systems differ in what they say of a link; this says it plainly."""
+    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
+        with contextlib.suppress(OSError):
+            if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                return OSError(errno.ELOOP, f"{name} is a link now: changed since it was checked", path)
+    return OSError(error.errno, error.strerror, path)
 
 
 def is_within(path: str, folder: str) -> bool:

@@ -15,9 +15,9 @@ SELF_ACTING = (
     ".hermes", ".mcp.json", ".claude", ".claude.json", ".codex", ".cursor", ".gemini", ".config/opencode",
     # shells
     ".profile", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases",
-    ".bash_completion", ".zshrc", ".zshenv", ".zprofile", ".zlogin", ".zlogout", ".oh-my-zsh", ".kshrc", ".mkshrc", ".cshrc",
-    ".tcshrc", ".login", ".logout", ".inputrc", ".config/fish", ".config/nushell", ".config/zsh",
-    ".envrc", ".direnv", ".config/direnv", "~/bin", ".local/bin",
+    ".bash_completion", ".zshrc", ".zshenv", ".zprofile", ".zlogin", ".zlogout", ".oh-my-zsh",
+    ".kshrc", ".mkshrc", ".cshrc", ".tcshrc", ".login", ".logout", ".inputrc",
+    ".config/fish", ".config/nushell", ".config/zsh", ".envrc", ".direnv", ".config/direnv", "~/bin", ".local/bin",
     # logging in and the clock
     ".pam_environment", ".xprofile", ".xinitrc", ".xsession", ".xsessionrc", ".Xresources",
     ".config/autostart", ".config/systemd", ".config/environment.d", ".local/share/systemd",

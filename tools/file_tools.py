@@ -1,7 +1,8 @@
 """The file tools: read_file, write_file, patch, search_files.
 
 All of them use the sandbox's file operations, never shell text. Paths may be relative to the
-sandbox's cwd.
+sandbox's cwd. A path is made canonical once, when the gate is told of the call: what it decides on is put in
+the place of what the model wrote, and is the file that is used.
 """
 
 from __future__ import annotations
@@ -30,39 +31,45 @@ def check_file_requirements() -> str:
     return ""
 
 
+def _located(runtime: ToolRuntime, arguments: dict[str, Any]) -> str:
+    path = arguments["path"] = runtime.sandbox.canonical(arguments.get("path", "."))
+    return path
+
+
 def _describe_read(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
-    path = runtime.sandbox.resolve(arguments.get("path", "."))
+    path = _located(runtime, arguments)
     return EffectRequest("read_file", ("read",), f"read {path}", (path,), "reading files")
 
 
 def _describe_search(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
-    path = runtime.sandbox.resolve(arguments.get("path", "."))
+    path = _located(runtime, arguments)
     summary = f"search {path} for {arguments['pattern']!r}"
     return EffectRequest("search_files", ("read",), summary, (path,), "reading files")
 
 
 def _describe_write(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
-    path = runtime.sandbox.resolve(arguments["path"])
+    path = _located(runtime, arguments)
     content = arguments["content"]
     summary = f"write {path} ({len(content)} characters):\n{content}"
     return EffectRequest("write_file", ("read", "write"), summary, (path,), EDIT_GRANT)
 
 
 def _describe_patch(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
-    from tools.files.v4a_patch import PatchError, parse_patch
+    from tools.files.patching import locate_patch
+    from tools.files.v4a_patch import PatchError
 
     if arguments.get("mode") == "patch":
         text = arguments.get("patch", "")
         try:
-            changes = parse_patch(text)
+            located = arguments["patch"] = locate_patch(runtime.sandbox, text)
         except PatchError:
             # The handler parses the same text and will refuse it too: nothing would be written.
             return EffectRequest("patch", ("read",), f"an unusable patch:\n{text}")
-        named = dict.fromkeys(runtime.sandbox.resolve(path) for each in changes for path in each.paths)
+        named = dict.fromkeys(path for each in located.changes for path in each.paths)
         return EffectRequest("patch", ("read", "write"), f"apply a patch:\n{text}", tuple(named), EDIT_GRANT)
     if not arguments.get("path"):
         return EffectRequest("patch", ("read",), "an edit without a path")
-    path = runtime.sandbox.resolve(arguments["path"])
+    path = _located(runtime, arguments)
     everywhere = ", everywhere" if arguments.get("replace_all") else ""
     removed = "\n".join("-" + line for line in arguments.get("old_string", "").split("\n"))
     added = "\n".join("+" + line for line in arguments.get("new_string", "").split("\n"))
@@ -80,6 +87,7 @@ async def read_file(
     """Read a text file. Each line is given as NUMBER|text; the number and bar are not in the file."""
     sandbox = runtime.sandbox
     absolute = sandbox.resolve(path)
+    shown = shown_path(sandbox, absolute)
     if offset < 1 or limit < 1:
         return error_reply("offset and limit count lines from 1")
     try:
@@ -87,14 +95,14 @@ async def read_file(
         if stat.is_dir:
             return await _list_folder(runtime, absolute)
         if not stat.is_file:
-            return error_reply(f"{path} is {irregular_kind(stat)}; it is not read")
+            return error_reply(f"{shown} is {irregular_kind(stat)}; it is not read")
         head = await sandbox.read_file(absolute, size=_HEAD_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         similar = await similar_names(sandbox, absolute)
-        return error_reply(f"{path} does not exist", **({"similar": similar} if similar else {}))
+        return error_reply(f"{shown} does not exist", **({"similar": similar} if similar else {}))
     encoding = None if is_always_binary(head) else detect(head)
     if encoding is None:
-        return _binary_reply(path, head, stat.size)
+        return _binary_reply(shown, head, stat.size)
     from tools.files.reply import window_reply
     from tools.files.view import read_window
 
@@ -130,7 +138,7 @@ async def write_file(runtime: ToolRuntime, path: str, content: str) -> ToolReply
     try:
         written = await write_whole_file(runtime.sandbox, path, content)
     except (ChangeError, UnwritableTextError) as error:
-        return error_reply(f"{path} is not written: {error}")
+        return error_reply(f"{shown_path(runtime.sandbox, path)} is not written: {error}")
     reply = {"path": written.path, "action": written.action, "bytes_written": written.size}
     if written.notes:
         reply["note"] = "; ".join(written.notes)
@@ -192,18 +200,19 @@ async def search_files(
 
     sandbox = runtime.sandbox
     root = sandbox.resolve(path)
+    shown = shown_path(sandbox, root)
     if limit < 1 or offset < 0 or context < 0:
         return error_reply("limit counts from 1, offset and context from 0")
     try:
         stat = await sandbox.stat(root)
         if not stat.is_dir and not stat.is_file:
-            return error_reply(f"{path} is {irregular_kind(stat)}; it is not read")
+            return error_reply(f"{shown} is {irregular_kind(stat)}; it is not read")
         head = b"" if stat.is_dir or target == "files" else await sandbox.read_file(root, size=_HEAD_BYTES)
         if detect(head) is None:
-            return _binary_reply(path, head, stat.size)
+            return _binary_reply(shown, head, stat.size)
     except (FileNotFoundError, NotADirectoryError):
         similar = await similar_names(sandbox, root)
-        return error_reply(f"{path} does not exist", **({"similar": similar} if similar else {}))
+        return error_reply(f"{shown} does not exist", **({"similar": similar} if similar else {}))
     # Folders the gate protects need the person's word by name; a search from above passes them by.
     skip = await asyncio.to_thread(_protected_below, runtime, root)
     try:

@@ -61,14 +61,18 @@ def test_a_new_file_gets_the_mode_the_umask_says(sandbox: LocalSandbox, folder: 
     assert stat.S_IMODE((folder / "new").stat().st_mode) == 0o640
 
 
-def test_a_link_is_followed_and_stays_a_link(sandbox: LocalSandbox, folder: Path) -> None:
+def test_only_the_canonical_path_leads_through_a_link(sandbox: LocalSandbox, folder: Path) -> None:
     (folder / "real").write_text("old")
     (folder / "link").symlink_to("real")
     (folder / "dangling").symlink_to("later")
-    asyncio.run(sandbox.write_file("link", b"new"))
-    asyncio.run(sandbox.write_file("dangling", b"made"))
+    for path in ("link", sandbox.canonical("dangling")):
+        with pytest.raises(OSError, match="changed since it was checked"):
+            asyncio.run(sandbox.write_file(path, b"new"))
+    with pytest.raises(OSError, match="changed since it was checked"):
+        asyncio.run(sandbox.read_file("link"))
+    asyncio.run(sandbox.write_file(sandbox.canonical("link"), b"new"))
     assert (folder / "link").is_symlink() and (folder / "real").read_text() == "new"
-    assert (folder / "later").read_text() == "made"
+    assert not (folder / "later").exists()
 
 
 def test_a_device_is_written_to_and_not_replaced(sandbox: LocalSandbox) -> None:

@@ -46,8 +46,8 @@ class FileChanges:
             stat = await regular_file(self._sandbox, path)
             if stat is not None and stat.size > MOST_BYTES:
                 raise ChangeError(
-                    f"{path} has {stat.size} bytes, more than the {MOST_BYTES} that can be edited here; "
-                    "change it with a command in the terminal"
+                    f"{shown_path(self._sandbox, path)} has {stat.size} bytes, more than the {MOST_BYTES} "
+                    "that can be edited here; change it with a command in the terminal"
                 )
             data = None if stat is None else await self._sandbox.read_file(path)
             self._files[path] = PlannedFile(data, data, None if stat is None else stat.mode & 0o7777)
@@ -87,7 +87,8 @@ class FileChanges:
 
     async def _check_unchanged(self, path: str, planned: PlannedFile) -> None:
         if not await self._is_as_before(path, planned):
-            raise ChangeError(f"{path} was changed in the meantime; read it again")
+            shown = shown_path(self._sandbox, path)
+            raise ChangeError(f"{shown} was changed in the meantime; read it again")
 
     async def _take_back(self, done: list[tuple[str, PlannedFile]]) -> list[str]:
         left: list[str] = []
@@ -135,15 +136,17 @@ async def regular_file(sandbox: Sandbox, path: str) -> FileStat | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     if stat.is_dir:
-        raise ChangeError(f"{path} is a folder")
+        raise ChangeError(f"{shown_path(sandbox, path)} is a folder")
     if not stat.is_file:
-        raise ChangeError(f"{path} is {irregular_kind(stat)}")
+        raise ChangeError(f"{shown_path(sandbox, path)} is {irregular_kind(stat)}")
     return stat
 
 
 def shown_path(sandbox: Sandbox, path: str) -> str:
     """An absolute path as people write it: relative to the sandbox's cwd if it is inside."""
     cwd = sandbox.cwd.rstrip("/") + "/"
+    if not path.startswith(cwd):  # the cwd may have been reached through a link
+        cwd = sandbox.canonical(".").rstrip("/") + "/"
     return path[len(cwd) :] if path.startswith(cwd) else path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from tools.files.patch_text import EditError, plan_replacement
 from tools.files.text_file import NotTextError, UnwritableTextError, decode_file
 from tools.files.text_lines import Edit, apply_edits
 from tools.files.unified_diff import FileDiff, diff_edits, diff_texts
-from tools.files.v4a_patch import FileChange, hunk_edits, parse_patch
+from tools.files.v4a_patch import FileChange, LocatedPatch, hunk_edits, parse_patch
 
 NULL = "/dev/null"
 
@@ -56,7 +57,7 @@ async def replace_in_file(
     try:
         result, diff, note, count = await asyncio.to_thread(plan)
     except (EditError, NotTextError, UnwritableTextError) as error:
-        raise ChangeError(f"{path} is not changed: {error}") from None
+        raise ChangeError(f"{shown_path(sandbox, absolute)} is not changed: {error}") from None
     await changes.write(absolute, result)
     await changes.commit()
     outcome.add(
@@ -75,19 +76,47 @@ async def apply_patch(sandbox: Sandbox, text: str) -> PatchOutcome:
         OSError: reading or writing failed; what was written has been taken back.
     """
     changes, outcome = FileChanges(sandbox), PatchOutcome()
-    for change in parse_patch(text):
+    located = text if isinstance(text, LocatedPatch) else locate_patch(sandbox, text)
+    for change in located.changes:
         try:
             await _plan_change(sandbox, changes, change, outcome)
         except (EditError, NotTextError, UnwritableTextError, ChangeError) as error:
-            raise ChangeError(f"{change.path}: {error}. No file was changed") from None
+            shown = shown_path(sandbox, change.path)
+            raise ChangeError(f"{shown}: {error}. No file was changed") from None
     await changes.commit()
     return outcome
+
+
+def locate_patch(sandbox: Sandbox, text: str) -> LocatedPatch:
+    """Read a patch and find out which files it means.
+
+    Of what it removes the last name may be a link: that is not what it leads to.
+
+    Raises:
+        v4a_patch.PatchError: the text is not such a patch.
+        OSError: a path can name no file.
+    """
+    located = LocatedPatch(text)
+    changes = parse_patch(text)
+    for change in changes:
+        removes = change.kind == "delete" or bool(change.target)
+        change.path = _entry(sandbox, change.path) if removes else sandbox.canonical(change.path)
+        change.target = sandbox.canonical(change.target) if change.target else ""
+    located.changes = tuple(changes)
+    return located
+
+
+def _entry(sandbox: Sandbox, path: str) -> str:
+    folder, name = posixpath.split(path.rstrip("/"))
+    if name in ("", ".", "..", "~"):
+        return sandbox.canonical(path)
+    return posixpath.join(sandbox.canonical(folder or "."), name)
 
 
 async def _plan_change(
     sandbox: Sandbox, changes: FileChanges, change: FileChange, outcome: PatchOutcome
 ) -> None:
-    path = sandbox.resolve(change.path)
+    path = change.path
     shown = shown_path(sandbox, path)
     if change.kind == "add":
         if (await changes.read(path)).after is not None:
@@ -102,7 +131,7 @@ async def _plan_change(
         await changes.remove(path)
         outcome.add("deleted", shown, await asyncio.to_thread(_deletion, shown, data))
         return
-    target = sandbox.resolve(change.target) if change.target else path
+    target = change.target or path
     if target != path and (await changes.read(target)).after is not None:
         raise ChangeError(f"it cannot be moved: {shown_path(sandbox, target)} exists already")
     new_shown = shown_path(sandbox, target)

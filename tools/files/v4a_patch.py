@@ -52,6 +52,12 @@ class FileChange:
         return (self.path, self.target) if self.target else (self.path,)
 
 
+class LocatedPatch(str):
+    """The text of a patch together with its changes, their paths made canonical: what was decided on."""
+
+    changes: tuple[FileChange, ...] = ()
+
+
 def parse_patch(text: str) -> list[FileChange]:
     """The changes a V4A patch asks for, in order. Its begin and end lines may be missing.
 

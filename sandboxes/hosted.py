@@ -161,6 +161,9 @@ class HostedSandbox:
             path = (self._foothold.home or "~") + path[1:]
         return posixpath.normpath(posixpath.join(self._cwd, path))
 
+    def canonical(self, path: str) -> str:
+        return self.resolve(path)  # the links are in the host
+
     async def close(self) -> None:
         """End the host with everything in it; in one that lasts, what was started there."""
         if self._closed:

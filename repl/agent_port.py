@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 
 class ReplFace(Protocol):
-    """How the agent reaches the person. Both wait until the person has answered."""
+    """How the agent reaches the person. All wait until the person has answered."""
 
     async def ask_permission(self, request: EffectRequest, reason: str) -> PermissionAnswer: ...
 
     async def ask_person(self, question: str, choices: list[str]) -> str: ...
+
+    async def ask_secret(self, question: str) -> str:
+        """What is typed is not shown; "" if the person would rather not."""
+        ...
 
 
 class AgentPort(Protocol):

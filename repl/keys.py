@@ -17,6 +17,7 @@ def key_bindings(screen: Screen) -> KeyBindings:
     keys = KeyBindings()
     typing = has_focus(screen.buffer)
     one_key = Condition(lambda: screen.question is not None and bool(screen.question.keys))
+    hidden = Condition(lambda: screen.hidden)
     empty = Condition(lambda: not screen.buffer.text)
 
     @keys.add("escape", filter=one_key)
@@ -26,13 +27,13 @@ def key_bindings(screen: Screen) -> KeyBindings:
     @keys.add("enter", filter=typing)
     def _enter(event: KeyPressEvent) -> None:
         before = screen.buffer.document.text_before_cursor
-        if before.endswith("\\"):
+        if before.endswith("\\") and not screen.hidden:
             screen.buffer.delete_before_cursor()
             screen.buffer.insert_text("\n")
         else:
             screen.accept()
 
-    @keys.add("escape", "enter", filter=typing & ~one_key)
+    @keys.add("escape", "enter", filter=typing & ~one_key & ~hidden)
     def _new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
@@ -55,7 +56,7 @@ def key_bindings(screen: Screen) -> KeyBindings:
     def _thoughts(event: KeyPressEvent) -> None:
         screen.listener.toggle_thoughts()
 
-    @keys.add("c-x", "c-e", filter=typing & ~one_key)
+    @keys.add("c-x", "c-e", filter=typing & ~one_key & ~hidden)
     def _editor(event: KeyPressEvent) -> None:
         get_app().create_background_task(screen.edit())
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+import termios
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,7 +66,8 @@ class LineTerminal:
         self._answer = asyncio.get_running_loop().create_future()
         self._write(question.hint + "\n❯ ")
         try:
-            return await self._answer
+            with _no_echo() if question.hidden else contextlib.nullcontext():
+                return await self._answer
         finally:
             self._question = self._answer = None
 
@@ -97,7 +100,7 @@ class LineTerminal:
             self._line(line.decode("utf-8", "replace"))
 
     def _line(self, line: str) -> None:
-        if line.endswith("\\"):
+        if line.endswith("\\") and not (self._question and self._question.hidden):
             self.draft += line[:-1] + "\n"
             return
         text, self.draft = self.draft + line, ""
@@ -111,7 +114,9 @@ class LineTerminal:
     def _take_answer(self, text: str, question: Question, answer: asyncio.Future[str]) -> None:
         if question.keys:
             text = question.keys.get(text.strip().lower(), "")
-        if text.strip():
+        if answer.done():
+            return
+        if text.strip() or question.hidden:
             answer.set_result(text)
         else:
             self._write(question.hint + "\n❯ ")
@@ -122,3 +127,17 @@ class LineTerminal:
             sys.stdout.flush()
         except OSError:
             self.listener.leave()
+
+
+@contextlib.contextmanager
+def _no_echo() -> Iterator[None]:
+    """The terminal does not show what is typed; it does so again afterwards."""
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)

@@ -60,6 +60,18 @@ class Questions:
             self._surface.print(self._ink(f"  → {neutralize(answer)}", "dim"))
             return answer
 
+    async def ask_secret(self, question: str) -> str:
+        """A text that is not shown while it is typed; "" for none."""
+        from safety.terminal_text import neutralize
+
+        async with self._one_at_a_time:
+            self._surface.print(self._ink(wrapped(neutralize(question), self._surface.columns), "yellow"))
+            hint = "  your answer, hidden (Enter alone: no; kept in memory until hermes ends)"
+            answer = await self._ask(Question(hint, hidden=True))
+            secret = "" if answer is NO_ANSWER else answer
+            self._surface.print(self._ink(f"  → {'(hidden)' if secret else 'none given'}", "dim"))
+            return secret
+
     def cancel(self) -> bool:
         """True if a question was open; its answer is then no, or none."""
         if self._open is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.clipboard import InMemoryClipboard
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
@@ -20,6 +21,7 @@ from prompt_toolkit.layout import AnyContainer, ConditionalContainer, HSplit, La
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenu
+from prompt_toolkit.layout.processors import ConditionalProcessor, PasswordProcessor
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import DynamicStyle, Style
@@ -119,7 +121,8 @@ class Screen:
         self.color = color
         self.history = InputHistory(history_file)
         self.buffer = Buffer(
-            multiline=True, history=self.history, completer=completer, complete_while_typing=True,
+            multiline=True, history=self.history, completer=completer,
+            complete_while_typing=Condition(lambda: not self.hidden),
             tempfile_suffix=".md", on_text_insert=self._typed,
         )  # fmt: skip
         self.question: Question | None = None
@@ -134,7 +137,10 @@ class Screen:
 
     def _application(self) -> _Application:
         search = SearchToolbar()
-        control = BufferControl(self.buffer, search_buffer_control=search.control, preview_search=True)
+        unseen = ConditionalProcessor(PasswordProcessor(), Condition(lambda: self.hidden))
+        control = BufferControl(
+            self.buffer, search_buffer_control=search.control, preview_search=True, input_processors=[unseen]
+        )
         live = FormattedTextControl(self._live_text)
         rows: list[AnyContainer] = [
             ConditionalContainer(
@@ -243,6 +249,11 @@ class Screen:
     def draft(self) -> str:
         return "" if self.question else self.buffer.text
 
+    @property
+    def hidden(self) -> bool:
+        """What is typed now is not to be seen."""
+        return self.question is not None and self.question.hidden
+
     def clear_draft(self) -> None:
         self.history.append_string(self.buffer.text)
         self.buffer.reset()
@@ -269,7 +280,7 @@ class Screen:
         """Enter was pressed."""
         text = self.buffer.text
         if self.question is not None and not self.question.keys:
-            if text.strip():
+            if text.strip() or self.question.hidden:
                 self.answer(text)
             return
         if self.answer_by_key(text):
@@ -294,6 +305,8 @@ class Screen:
         try:
             return await self._answer
         finally:
+            if self.hidden:  # what was cut out of it could be pasted elsewhere
+                self.app.clipboard = InMemoryClipboard()
             self.question = None
             self.buffer.reset(draft)
             self.app.invalidate()

@@ -16,10 +16,12 @@ class Question:
 
     With `keys`, one key answers: it maps each key to its answer. Enter alone answers nothing, and other
     text is a message as ever. Without `keys`, a line of text answers. `hint` is shown above the input line.
+    A `hidden` answer is not shown, kept or completed while it is typed; it may be empty.
     """
 
     hint: str
     keys: dict[str, str] = field(default_factory=dict)
+    hidden: bool = False
 
 
 class Listener(Protocol):

@@ -1,18 +1,17 @@
 """A person's sudo password on its way to sudo, and to nothing else.
 
-Commands of a task find a `sudo` of ours first on their PATH (sudo_shim.py). It asks a keeper (sudo_keeper.py),
-started at its first call, to run the real one. Where a password is needed the keeper asks us, we ask the
-person, and write it into a pipe whose other end becomes the input of `sudo -S -v`: of a process that is root's
-from its first moment. Two processes hold that pipe before, this one and the keeper, and both have told the
-kernel that no other process of this user may look into them. Linux only: elsewhere sudo says itself that it
-has nobody to ask.
+Commands of a task find a `sudo` of ours first on their PATH (sudo_shim.py). It asks a keeper
+(sudo_keeper.py), started at its first call, to run the real one. Where a password is needed the keeper asks
+us, we ask the person, and write it into a pipe whose other end becomes the input of `sudo -S -v`: of a
+process that is root's from its first moment. Two processes hold that pipe before, this one and the keeper,
+and both have told the kernel that no other process of this user may look into them. Linux only: elsewhere
+sudo says itself that it has nobody to ask.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import secrets
@@ -49,26 +48,28 @@ class SudoDoor:
     def __init__(self, ask: AskSecret | None, password: str = "") -> None:
         self.folder = Path(tempfile.gettempdir(), f"hermes-{os.getuid()}", f"sudo-{secrets.token_hex(4)}")
         self._ask = ask
-        self._given = self._password = password
+        self._password = password
         self._loop: asyncio.AbstractEventLoop | None = None
         self._door: socket.socket | None = None
         self._life: int = -1
         self._stop: int = -1
-        self._thread: threading.Thread | None = None
+        self._identity = ""
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """`environ` in which our sudo is found before the real one."""
         return {**environ, "PATH": f"{self.folder}:{environ.get('PATH', os.defpath)}"}
 
-    def open(self, identity: str, path: str) -> None:
-        """Let the commands whose marker begins with `identity` call; does nothing where it is open.
+    def open(self, identity: str) -> None:
+        """Let the commands whose marker begins with `identity` call; does nothing where they can.
 
-        `path` is where the real sudo is looked for. Raises OSError where no folder can be made.
+        Raises OSError where no folder can be made.
         """
         self._loop = asyncio.get_running_loop()
-        if self._door is not None:
+        if self._identity == identity:
             return
-        sudo = shutil.which("sudo", path=path.removeprefix(f"{self.folder}:"))
+        self._shut()
+        self._identity = identity
+        sudo = shutil.which("sudo")
         if sudo is None:
             return
         hide_memory()
@@ -88,14 +89,16 @@ class SudoDoor:
         self._door.setblocking(False)
         stopped, self._stop = os.pipe()
         argv = [sys.executable, "-I", "-S", str(_HERE / "sudo_keeper.py"), f"{MARKER}={identity}", sudo]
-        self._thread = threading.Thread(
-            target=self._wait, args=(self._door, argv, stopped), name="sudo", daemon=True
-        )
-        self._thread.start()
+        threading.Thread(target=self._wait, args=(self._door, argv, stopped), daemon=True).start()
 
     def close(self) -> None:
         """End what sudo still runs for this task and forget the password."""
-        self._password = self._given = ""
+        self._password = ""
+        self._ask = None
+        self._shut()
+
+    def _shut(self) -> None:
+        self._identity = ""
         if self._door is None:
             return
         for descriptor in (self._stop, self._life):
@@ -109,7 +112,7 @@ class SudoDoor:
     def _wait(self, door: socket.socket, argv: list[str], stopped: int) -> None:
         """In a thread: start the keeper when a shim calls, and answer its questions."""
         try:
-            while stopped not in select.select([door, stopped], [], [])[0]:
+            while stopped not in select.select([door.fileno(), stopped], [], [])[0]:
                 ours, theirs = socket.socketpair()
                 with ours:
                     life, self._life = os.pipe()
@@ -140,7 +143,7 @@ class SudoDoor:
     def _find(self, question: dict[str, object]) -> str:
         """The password: the one that is known, else what the person types now."""
         if question["wrong"]:
-            self._password = self._given = ""
+            self._password = ""
         if question.get("last") or self._password or self._ask is None or self._loop is None:
             return self._password
         argv = question["argv"]
@@ -164,6 +167,8 @@ def sudo_can_ask() -> bool:
 
 def hide_memory() -> None:
     """From here on no other process of this user can read our memory or take our descriptors."""
+    import ctypes
+
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 

@@ -2,9 +2,10 @@
 
 Run as `python -I -S sudo_keeper.py MARKER SUDO ASK DOOR` by `sandboxes.sudo`, never imported by it. Standard
 input is a pipe that ends when hermes does, ASK the descriptor of the way to ask hermes, DOOR that of the
-socket that the task's shims call. A login is `sudo -S -v` whose input is a pipe made and filled by hermes; what follows is
-`sudo -n`, with the input and output of the shim. sudo's record of a login holds for the session and the
-parent that made it (timestamp_type tty without a terminal, see sudoers(5)): for this process alone.
+socket that the task's shims call. A login is `sudo -S -v` whose input is a pipe made and filled by hermes;
+what follows is `sudo -n`, with the input and output of the shim. sudo's record of a login holds for the
+session and the parent that made it (timestamp_type tty without a terminal, see sudoers(5)): for this process
+alone.
 """
 
 import contextlib
@@ -56,7 +57,7 @@ class Keeper:
 
     def serve(self) -> None:
         while True:
-            ready, _, _ = select.select([0, self.door], [], [])
+            ready, _, _ = select.select([0, self.door.fileno()], [], [])
             if 0 in ready:  # hermes is gone
                 for process in list(self.running.values()):
                     self.end(process)

@@ -4,6 +4,7 @@ Run by the task's shell as `python -I -S sudo_shim.py SUDO FOLDER ARGUMENTS…`,
 sees no password. Where nobody keeps the door it becomes the real sudo.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -57,8 +58,6 @@ def call(folder: str, arguments: list[str]) -> int:
 if __name__ == "__main__":
     sudo, folder, *arguments = sys.argv[1:]
     if not brings_its_own(arguments):
-        try:
+        with contextlib.suppress(OSError):
             sys.exit(call(folder, arguments))
-        except OSError:
-            pass
     os.execv(sudo, [sudo, *arguments])

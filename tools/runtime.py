@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 from conversation.event import Display, Event
 from conversation.message import Approval
@@ -12,6 +12,9 @@ from models.chat_model import ChatModel
 from safety.gate import Gate
 from sandboxes.sandbox import Sandbox
 from settings import Settings
+
+if TYPE_CHECKING:
+    from sandboxes.sudo import SudoDoor
 
 Store = TypeVar("Store")
 
@@ -39,8 +42,9 @@ AskPerson: TypeAlias = Callable[[str, list[str]], Awaitable[str]]
 class ToolRuntime:
     """One per task (`task_id`): everything stateful hangs on it, so two agents share nothing.
 
-    `ask` is None where nobody is there to answer. `stores` holds per-task state of tools; use
-    `store(Kind)`. `emit` sends an event to whoever watches; `call_id` is set for each call.
+    `ask` is None where nobody is there to answer, `sudo` where no password is to be handed over.
+    `stores` holds per-task state of tools; use `store(Kind)`. `emit` sends an event to whoever watches;
+    `call_id` is set for each call.
     """
 
     task_id: str
@@ -48,6 +52,7 @@ class ToolRuntime:
     gate: Gate
     emit: Callable[[Event], None] = lambda event: None
     ask: AskPerson | None = None
+    sudo: SudoDoor | None = None
     model: ChatModel | None = None
     call_tool: Callable[[str, dict[str, Any]], Awaitable[ToolReply]] | None = None
     spawn_agent: Callable[..., Awaitable[str]] | None = None
@@ -55,6 +60,12 @@ class ToolRuntime:
     user_task: str = ""
     call_id: str = ""
     stores: dict[type, Any] = field(default_factory=dict)
+
+    async def aclose(self) -> None:
+        """End everything that runs for the task."""
+        if self.sudo is not None:
+            self.sudo.close()
+        await self.sandbox.close()
 
     def store(self, kind: type[Store]) -> Store:
         """The task's one `kind()`, made at first use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -15,6 +16,8 @@ from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import error_reply, ok_reply, tool
 
 LOG_BYTES = 10_000
+NEEDS_PASSWORD = "sudo: a password is required"
+NO_PASSWORD = "sudo needs a password, and none was given: nobody is here to type it, or the person would not"
 
 
 def check_terminal_requirements() -> str:
@@ -62,6 +65,7 @@ async def terminal(
     limits = runtime.settings.terminal
     if not command.strip():
         return error_reply("the command is empty")
+    _let_sudo_ask(runtime)
     if background:
         process = await sandbox.spawn(command, workdir=workdir or None)
         unsent: dict[str, Any] = {}
@@ -85,11 +89,23 @@ async def terminal(
     if result.timed_out:
         more["timed_out"] = True
         notes.append(f"ended after {seconds:g} s; give a longer timeout, or background=true")
+    if result.exit_code != 0 and NEEDS_PASSWORD in result.output.text:
+        notes.append(NO_PASSWORD)
     if notes:
         more["note"] = "; ".join(notes)
     if result.cwd != before:
         more["cwd"] = result.cwd
     return ok_reply(output=result.output.text, exit_code=result.exit_code, **more, **_fuller(result.output))
+
+
+def _let_sudo_ask(runtime: ToolRuntime) -> None:
+    """sudo can ask for a password where it runs on the person's own machine, and nothing holds it there."""
+    from sandboxes.local import LocalSandbox
+
+    sandbox = runtime.sandbox
+    if runtime.sudo is not None and isinstance(sandbox, LocalSandbox) and sandbox.confinement.kind == "none":
+        with contextlib.suppress(OSError):  # a full disk: sudo then says itself that it cannot ask
+            runtime.sudo.open(sandbox.identity)
 
 
 def describe_process(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandboxes.local import LocalSandbox
-from tests.sandboxes.conformance.places import Place
+from tests.sandboxes.conformance.places import Place, emptied
 
 
 @contextmanager
@@ -18,4 +18,5 @@ def open_place(tmp: Path) -> Iterator[Place]:
         "local",
         lambda limit: LocalSandbox("task", str(folder), output_limit=limit, spill_dir=str(tmp / "spill")),
         str(folder),
+        emptied(folder),
     )

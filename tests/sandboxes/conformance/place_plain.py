@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandboxes.hosted import HostedSandbox
-from tests.sandboxes.conformance.places import Place
+from tests.sandboxes.conformance.places import Place, emptied
 from tests.sandboxes.conformance.plain_host import PlainHost
 
 
@@ -20,4 +20,5 @@ def open_place(tmp: Path) -> Iterator[Place]:
         "plain",
         lambda limit: HostedSandbox("task", PlainHost(str(folder)), output_limit=limit, spill_dir=spill),
         str(folder),
+        emptied(folder),
     )

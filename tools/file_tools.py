@@ -7,20 +7,20 @@ the place of what the model wrote, and is the file that is used.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
+import posixpath
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from conversation.event import Display
 from safety.gate import EffectRequest
+from safety.paths import is_within, touches
 from tools.files.changes import ChangeError, shown_path, similar_names
 from tools.files.kind import binary_kind, irregular_kind, is_always_binary
 from tools.files.text_file import detect
 from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import error_reply, ok_reply, tool
 
-EDIT_GRANT = "file edits"
 _MOST_LINES = 2000
 _HEAD_BYTES = 65_536
 _MOST_ENTRIES = 200
@@ -34,6 +34,14 @@ def check_file_requirements() -> str:
 def _located(runtime: ToolRuntime, arguments: dict[str, Any]) -> str:
     path = arguments["path"] = runtime.sandbox.canonical(arguments.get("path", "."))
     return path
+
+
+def _edit_grant(runtime: ToolRuntime, paths: Sequence[str]) -> str:
+    """What allowing an edit for this session covers; "" where the files have no folder in common."""
+    if all(runtime.gate.inside(path) for path in paths):
+        return f"file edits in {runtime.gate.workspace}"
+    folders = {posixpath.dirname(path) for path in paths}
+    return f"file edits right in {folders.pop()}" if len(folders) == 1 else ""
 
 
 def _describe_read(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
@@ -51,7 +59,7 @@ def _describe_write(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRe
     path = _located(runtime, arguments)
     content = arguments["content"]
     summary = f"write {path} ({len(content)} characters):\n{content}"
-    return EffectRequest("write_file", ("read", "write"), summary, (path,), EDIT_GRANT)
+    return EffectRequest("write_file", ("read", "write"), summary, (path,), _edit_grant(runtime, [path]))
 
 
 def _describe_patch(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
@@ -66,7 +74,8 @@ def _describe_patch(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRe
             # The handler parses the same text and will refuse it too: nothing would be written.
             return EffectRequest("patch", ("read",), f"an unusable patch:\n{text}")
         named = dict.fromkeys(path for each in located.changes for path in each.paths)
-        return EffectRequest("patch", ("read", "write"), f"apply a patch:\n{text}", tuple(named), EDIT_GRANT)
+        summary, grant = f"apply a patch:\n{text}", _edit_grant(runtime, tuple(named))
+        return EffectRequest("patch", ("read", "write"), summary, tuple(named), grant)
     if not arguments.get("path"):
         return EffectRequest("patch", ("read",), "an edit without a path")
     path = _located(runtime, arguments)
@@ -74,7 +83,7 @@ def _describe_patch(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRe
     removed = "\n".join("-" + line for line in arguments.get("old_string", "").split("\n"))
     added = "\n".join("+" + line for line in arguments.get("new_string", "").split("\n"))
     summary = f"edit {path}{everywhere}:\n{removed}\n{added}"
-    return EffectRequest("patch", ("read", "write"), summary, (path,), EDIT_GRANT)
+    return EffectRequest("patch", ("read", "write"), summary, (path,), _edit_grant(runtime, [path]))
 
 
 @tool(effects=("read",), requires=check_file_requirements, describe=_describe_read)
@@ -213,8 +222,8 @@ async def search_files(
     except (FileNotFoundError, NotADirectoryError):
         similar = await similar_names(sandbox, root)
         return error_reply(f"{shown} does not exist", **({"similar": similar} if similar else {}))
-    # Folders the gate protects need the person's word by name; a search from above passes them by.
-    skip = await asyncio.to_thread(_protected_below, runtime, root)
+    # What needs the person's word by name, a search from above passes by.
+    skip = _guarded_below(runtime, root)
     try:
         if target == "files":
             return await names_reply(sandbox, pattern, root, skip, sort=sort, offset=offset, limit=limit)
@@ -226,10 +235,11 @@ async def search_files(
         return error_reply(str(error))
 
 
-def _protected_below(runtime: ToolRuntime, root: str) -> tuple[str, ...]:
-    real = os.path.realpath(root)
-    below = []
-    for folder in runtime.gate.protected:
-        if folder != real and folder.startswith(real.rstrip("/") + "/"):
-            below.append(root.rstrip("/") + "/" + os.path.relpath(folder, real))
-    return tuple(below)
+def _guarded_below(runtime: ToolRuntime, root: str) -> tuple[str, ...]:
+    places = []
+    for place in (*runtime.gate.protected, *runtime.gate.private):
+        start = posixpath.dirname(place.partition("*")[0]) if "*" in place else place
+        above = is_within(start, root) and not touches(root, place)
+        if above or ("*" in place and is_within(root, start)):
+            places.append(place)
+    return tuple(places)

@@ -105,7 +105,11 @@ def request(shop: Workshop, name: str, **arguments: object) -> EffectRequest:
 def test_the_gate_is_told_the_absolute_path_and_the_whole_change(shop: Workshop) -> None:
     root = str(shop.root)
     asked = request(shop, "write_file", path="a/../b.txt", content="full text")
-    assert (asked.effects, asked.paths, asked.grant) == (("read", "write"), (f"{root}/b.txt",), "file edits")
+    assert (asked.effects, asked.paths, asked.grant) == (
+        ("read", "write"),
+        (f"{root}/b.txt",),
+        f"file edits in {root}",
+    )
     assert "full text" in asked.summary
     asked = request(shop, "patch", path="~/x", old_string="old\nline", new_string="new", replace_all=True)
     assert asked.paths == (f"{os.environ['HOME']}/x",)
@@ -113,6 +117,14 @@ def test_the_gate_is_told_the_absolute_path_and_the_whole_change(shop: Workshop)
     assert "everywhere" in asked.summary
     assert request(shop, "read_file", path="b").effects == ("read",)
     assert request(shop, "search_files", pattern="x").paths == (root,)
+
+
+def test_a_grant_covers_edits_in_the_working_folder_or_right_beside_the_file(shop: Workshop) -> None:
+    root, text = str(shop.root), "*** Add File: /a/x\n+x\n*** Add File: "
+    assert request(shop, "write_file", path="a/b", content="").grant == f"file edits in {root}"
+    assert request(shop, "write_file", path="/a/b/c", content="").grant == "file edits right in /a/b"
+    assert request(shop, "patch", mode="patch", patch=text + "/a/y\n+y").grant == "file edits right in /a"
+    assert request(shop, "patch", mode="patch", patch=text + "y\n+y").grant == ""
 
 
 def test_the_gate_is_told_every_file_of_a_patch(shop: Workshop) -> None:

@@ -125,6 +125,23 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
+async def check_unchanged(sandbox: Sandbox, path: str, stat: FileStat | None, before: bytes | None) -> None:
+    """Make sure that `path` is still what it was: `stat`, and `before` as far as that was read.
+
+    Raises:
+        ChangeError: it is not.
+    """
+    now = await regular_file(sandbox, path)
+    same = (now is None) == (stat is None)
+    if same and stat is not None and now is not None:
+        if before is None:
+            same = (now.size, now.mtime) == (stat.size, stat.mtime)
+        else:
+            same = now.size == len(before) and await sandbox.read_file(path) == before
+    if not same:
+        raise ChangeError(f"{shown_path(sandbox, path)} was changed in the meantime; read it again")
+
+
 async def regular_file(sandbox: Sandbox, path: str) -> FileStat | None:
     """The stat of a file that may be written; None if there is none yet.
 

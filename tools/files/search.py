@@ -18,7 +18,7 @@ from typing import Any
 from sandboxes.sandbox import FileStat, Sandbox, SandboxError
 from tools.files.glob_match import has_wildcard, path_matcher
 from tools.files.regex_process import MatchRequest, match_files
-from tools.files.walk import ignore_files_above, walk_files
+from tools.files.walk import ignore_files_above, is_passed_by, walk_files
 
 SECONDS = 20.0
 _MOST_COUNT_BYTES = 32 << 20
@@ -76,7 +76,7 @@ async def count_matches(
 ) -> ContentCounts:
     """Matching lines by file, in and below `root` (absolute, a folder or one file).
 
-    `skip` names folders (absolute) to leave out; `ripgrep=False` searches without it.
+    `skip` are places to leave out, as `is_passed_by` takes them; `ripgrep=False` searches without it.
 
     Raises:
         PatternError: the pattern is not a regex.
@@ -90,7 +90,7 @@ async def count_matches(
             kept = {
                 path: count
                 for path, count in sorted(counts.counts.items(), key=lambda item: item[0].split("/"))
-                if wanted(path) and not any(_within(path, folder) for folder in skip)
+                if wanted(path) and not is_passed_by(path, skip)
             }
             return ContentCounts(kept, counts.complete)
     result = ContentCounts()
@@ -215,7 +215,3 @@ def _relative_matcher(root: str, glob: str) -> Any:
 
 def _relative(path: str, root: str) -> str:
     return path[len(root.rstrip("/")) + 1 :] if path != root else posixpath.basename(path)
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 import posixpath
 from collections.abc import AsyncIterator, Sequence
 
+from safety.paths import is_within
 from sandboxes.sandbox import FileStat, Sandbox
 from tools.files.ignore_rules import IgnoreFile, is_ignored, parse_ignore_file
 
@@ -17,7 +19,7 @@ async def walk_files(
 ) -> AsyncIterator[tuple[str, FileStat]]:
     """Each regular file below `root` (absolute): its absolute path and stat, folders in order of name.
 
-    `skip` names folders (absolute) not to enter. Folders that cannot be read are passed over.
+    `skip` are places as `is_passed_by` takes them. Folders that cannot be read are passed over.
     """
     stack: list[tuple[str, tuple[IgnoreFile, ...]]] = [(root, await ignore_files_above(sandbox, root))]
     while stack:
@@ -32,13 +34,20 @@ async def walk_files(
         below: list[tuple[str, tuple[IgnoreFile, ...]]] = []
         for name, stat in entries:
             path = posixpath.join(folder, name)
-            if name == ".git" or stat.is_symlink or path in skip or is_ignored(rules, path, stat.is_dir):
+            if name == ".git" or stat.is_symlink or is_ignored(rules, path, stat.is_dir):
+                continue
+            if is_passed_by(path, skip):
                 continue
             if stat.is_dir:
                 below.append((path, rules))
             elif stat.is_file:
                 yield path, stat
         stack += reversed(below)
+
+
+def is_passed_by(path: str, skip: Sequence[str]) -> bool:
+    """Whether `path` is or lies in one of `skip`, absolute paths in which `*` stands for anything."""
+    return any(fnmatch.fnmatchcase(path, place) if "*" in place else is_within(path, place) for place in skip)
 
 
 async def ignore_files_above(sandbox: Sandbox, root: str) -> tuple[IgnoreFile, ...]:

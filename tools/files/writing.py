@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from sandboxes.sandbox import FileStat, Sandbox
-from tools.files.changes import MOST_BYTES, regular_file, shown_path
+from tools.files.changes import MOST_BYTES, check_unchanged, regular_file, shown_path
 from tools.files.text_file import UTF8, NotTextError, UnwritableTextError, decode_file, line_endings
 from tools.files.unified_diff import diff_texts
 
@@ -24,7 +24,7 @@ async def write_whole_file(sandbox: Sandbox, path: str, content: str) -> Written
     """Write `content`, exactly; what is there keeps its encoding and mode, and CRLF if it had only those.
 
     Raises:
-        ChangeError: a folder or device stands there.
+        ChangeError: a folder or device stands there, or the file was changed since it was read for the diff.
         UnwritableTextError: the text holds half a character.
         OSError: as writing does.
     """
@@ -34,6 +34,7 @@ async def write_whole_file(sandbox: Sandbox, path: str, content: str) -> Written
     shown = shown_path(sandbox, absolute)
     data, written = await asyncio.to_thread(_prepare, shown, content, stat, before)
     if stat is None or data != before:
+        await check_unchanged(sandbox, absolute, stat, before)
         await sandbox.write_file(absolute, data, mode=None if stat is None else stat.mode & 0o7777)
     return written
 

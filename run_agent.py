@@ -44,6 +44,7 @@ from trajectories.session_record import ChangeRecord, Header
 
 if TYPE_CHECKING:
     from models.providers import Endpoint
+    from sandboxes.sudo import SudoDoor
 
 GIT_SECONDS = 1.0
 """How long the end of a first turn waits for git; in a vast repository the state stays unknown."""
@@ -55,9 +56,9 @@ class AIAgent:
     The first arguments override the settings (None and "" leave them as they are). `settings` None
     loads them as the command line does. `session` continues a session already opened for writing.
     `ask_permission` and `ask_person` reach a person; without them nobody is there, and what the gate
-    would ask about is denied. `trusted` says that the person trusts the working folder, so that its
-    instructions file counts. `passing_folder` says that the folder is made for this conversation
-    alone: the system text does not name it, and no git state is put on record.
+    would ask about is denied. `sudo` hands over a password. `trusted`: the person trusts the working
+    folder, so that its instructions file counts. `passing_folder`: the folder is made for this
+    conversation alone; the system text does not name it, and no git state is put on record.
 
     Raises:
         settings.SettingsError, toolsets.ToolsetError, agent.assembly.UnknownPersonalityError: as named.
@@ -83,6 +84,7 @@ class AIAgent:
         session: tuple[SessionWriter, Session] | None = None,
         ask_permission: AskPermission | None = None,
         ask_person: AskPerson | None = None,
+        sudo: SudoDoor | None = None,
         tool_progress_callback: Callable[[str, str], None] | None = None,
         cwd: str = "",
         trusted: bool = False,
@@ -90,7 +92,7 @@ class AIAgent:
         passing_folder: bool = False,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self.environ = dict(os.environ if environ is None else environ)
+        self.environ = assembly.task_environ(os.environ if environ is None else environ, sudo)
         self.cwd = os.path.abspath(cwd or os.getcwd())
         if not os.path.isdir(self.cwd):
             raise NotADirectoryError(f"the working folder {self.cwd} does not exist")
@@ -119,6 +121,7 @@ class AIAgent:
         self.logs = settings_module.logs_dir(self.environ)
         self._writer: SessionWriter | None = None
         self._build(session, task_id, sandbox, ask_permission, ask_person)
+        self.runtime.sudo = sudo
 
     # -- a turn ---------------------------------------------------------------------------------
 
@@ -321,7 +324,7 @@ class AIAgent:
         await self._stream.end()
         self._stream.closed = True
         try:
-            await self.runtime.sandbox.close()
+            await self.runtime.aclose()
             await self._model.aclose()
         finally:
             self._close_session()

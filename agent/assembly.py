@@ -23,10 +23,16 @@ from trajectories.trajectory_log import append_trajectory
 
 if TYPE_CHECKING:
     from safety.redact import Redactor
+    from sandboxes.sudo import SudoDoor
 
 
 class UnknownPersonalityError(ValueError):
     """No personality of that name; the text lists those there are."""
+
+
+def task_environ(environ: Mapping[str, str], sudo: SudoDoor | None) -> dict[str, str]:
+    """The environment an agent is given, with the way to sudo in it."""
+    return sudo.environ(environ) if sudo is not None else dict(environ)
 
 
 def make_limits(settings: Settings) -> Limits:

@@ -67,12 +67,12 @@ async def _open(options: ChatOptions, loaded: LoadedSettings, face: ReplFace) ->
     if await _offer_local_server(loaded, face):
         loaded = load(options)
     try:
-        return open_agent(options, loaded, ask_permission=face.ask_permission, ask_person=face.ask_person)
+        return open_agent(options, loaded, face=face)
     except SessionBusy as busy:
         if not await _yes(face, f"{busy}. Go on in a copy of it?"):
             raise
         copied = ChatOptions(options.flags, options.system, options.resume, options.continue_last, fork=True)
-        return open_agent(copied, loaded, ask_permission=face.ask_permission, ask_person=face.ask_person)
+        return open_agent(copied, loaded, face=face)
 
 
 def _where_it_stands(agent: AIAgent) -> str:

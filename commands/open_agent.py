@@ -18,9 +18,9 @@ UNTRUSTED = (
 )
 
 if TYPE_CHECKING:
+    from repl.agent_port import ReplFace
     from run_agent import AIAgent
-    from safety.gate import AskPermission
-    from tools.runtime import AskPerson
+    from sandboxes.sudo import SudoDoor
     from trajectories.session_load import Session
 
 
@@ -40,10 +40,9 @@ def open_agent(
     options: ChatOptions,
     loaded: LoadedSettings,
     *,
-    ask_permission: AskPermission | None = None,
-    ask_person: AskPerson | None = None,
+    face: ReplFace | None = None,
 ) -> AIAgent:
-    """The agent, with the session that was asked for opened.
+    """The agent, with the session that was asked for opened. `face` reaches the person, if one is there.
 
     Raises:
         trajectories.session_load.SessionError: that session is not there, is busy or unreadable.
@@ -66,13 +65,24 @@ def open_agent(
         settings=settings,
         session=session,
         ephemeral_system_prompt=options.system,
-        ask_permission=ask_permission,
-        ask_person=ask_person,
+        ask_permission=face.ask_permission if face else None,
+        ask_person=face.ask_person if face else None,
+        sudo=_sudo(face),
         trusted=trusted,
     )
     if not trusted and settings_module.project_file(Path.cwd()).exists():
         agent.opening_notices.append(UNTRUSTED)
     return agent
+
+
+def _sudo(face: ReplFace | None) -> SudoDoor | None:
+    """The way to sudo, where there is somebody to ask for a password, or SUDO_PASSWORD is set."""
+    from sandboxes.sudo import SudoDoor, sudo_can_ask
+
+    password = settings_module.read_secrets().get("SUDO_PASSWORD", "")
+    if not (face or password) or not sudo_can_ask():
+        return None
+    return SudoDoor(face.ask_secret if face else None, password)
 
 
 def _check(settings: Settings, loaded: LoadedSettings) -> None:

@@ -135,14 +135,14 @@ def runtime_for(task_id: str) -> ToolRuntime:
             return _TASKS[task_id]
         cwd = Path.cwd()
         settings = load_settings(cwd=cwd, project_trusted=is_trusted(cwd)).settings
-        sandbox = SHARED.get(
-            task_id, lambda task: make_sandbox(settings.terminal, task, str(cwd), os.environ)
-        )
+        sandbox = SHARED.get(task_id, lambda task: make_sandbox(settings, task, str(cwd), os.environ))
         gate = Gate(
             settings.gate.mode or "ask",
             workspace=str(cwd),
             protected=(str(hermes_home()), str(logs_dir())),
             explicit=bool(settings.gate.mode),
+            trusted=is_trusted(cwd),
+            confinement=sandbox.confinement,
         )
         _TASKS[task_id] = ToolRuntime(task_id, sandbox, gate, settings=settings)
         return _TASKS[task_id]

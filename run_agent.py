@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,14 +27,14 @@ from configuration.version import VERSION
 from conversation.blocking import run_blocking
 from conversation.event import Compacted, Event, HistoryRepaired, Notice, ToolStarted, TurnFinished
 from conversation.history import History
-from conversation.message import AssistantMessage, ContentPart, Usage, UserMessage
+from conversation.message import ContentPart, Usage, UserMessage
 from conversation.repair import HistoryReader
 from models.chat_model import ChatModel
 from safety.gate import AskPermission
-from sandboxes.backend import make_sandbox
+from sandboxes.backend import ELSEWHERE, make_sandbox, place_name
 from sandboxes.sandbox import BackgroundProcess, Sandbox
 from settings import Settings
-from tools.runtime import AskPerson, ToolRuntime
+from tools.runtime import AskPerson, ToolRuntime, new_task_id
 from tools.tool import Tool
 from trajectories.session_file import SessionWriter
 from trajectories.session_id import new_session_id
@@ -355,14 +354,17 @@ class AIAgent:
         ask_person: AskPerson | None,
     ) -> None:
         home = str(settings_module.hermes_home(self.environ))
+        task_id = task_id or new_task_id()
+        self._attended = ask_permission is not None
+        sandbox = sandbox or self._make_sandbox(task_id)
         gate = assembly.make_gate(
-            self.settings, self.cwd, (home, str(self.logs)), self._stream.in_order(ask_permission)
-        )
+            self.settings, self.cwd, (home, str(self.logs)), self._stream.in_order(ask_permission),
+            trusted=self.trusted, confinement=sandbox.confinement,
+        )  # fmt: skip
         usable, self.unavailable = self._select(self.settings)
         self.toolsets = list(self.settings.tools.enabled)
-        task_id = task_id or new_task_id()
         self.runtime = ToolRuntime(
-            task_id, sandbox or make_sandbox(self.settings.terminal, task_id, self.cwd, self.environ), gate,
+            task_id, sandbox, gate,
             emit=self._emit, ask=self._stream.in_order(ask_person), model=self._model, settings=self.settings,
         )  # fmt: skip
         self.toolbox = Toolbox({tool.name: tool for tool in usable}, self.runtime, model_tools.call_tool)
@@ -395,7 +397,7 @@ class AIAgent:
             self._model, self.ledger, self.toolbox, self._emit,
             session_id=self._writer.header.id if self._writer else new_session_id(),
             compact_at=self.settings.agent.compact_at, usage=usage, requests=requests,
-            unpriced=any(_is_unpriced(each.assistant) for each in history.rounds),
+            unpriced=any(each.assistant.unpriced for each in history.rounds),
         )  # fmt: skip
         self._loop = AgentLoop(self._asking, assembly.make_limits(self.settings), self.rollout)
         self.runtime.stores.clear()  # a task list belongs to its conversation
@@ -426,10 +428,13 @@ class AIAgent:
             tools=self.toolbox.definitions,
             system=system,
             cwd=self.cwd,
-            sandbox=self.settings.terminal.backend,
+            sandbox=place_name(self.settings, self.runtime.sandbox.confinement.kind),
             hermes_version=VERSION,
             sampling=assembly.sampling_facts(self.settings),
         )
+
+    def _make_sandbox(self, task_id: str) -> Sandbox:
+        return make_sandbox(self.settings, task_id, self.cwd, self.environ, attended=self._attended)
 
     def _select(self, settings: Settings) -> tuple[list[Tool], list[tuple[str, str]]]:
         tools = settings.tools
@@ -452,11 +457,11 @@ class AIAgent:
         """Work in another task's sandbox from here on."""
         await self.runtime.sandbox.close()
         self.runtime.task_id = task_id
-        self.runtime.sandbox = make_sandbox(self.settings.terminal, task_id, self.cwd, self.environ)
+        self.runtime.sandbox = self._make_sandbox(task_id)
         self.runtime.stores.clear()
 
     def _own_system(self) -> str:
-        named = not self._passing_folder
+        named = not self._passing_folder and self.settings.terminal.backend not in ELSEWHERE
         return assembly.make_system_prompt(self.settings, self.cwd, trusted=self.trusted, named=named)
 
     def _new_system(self, what: str, value: str, system: str) -> None:
@@ -484,14 +489,6 @@ class AIAgent:
             problem = assembly.close_session(writer, self.logs, redactor)
             if problem:
                 self._complain(problem)
-
-
-def _is_unpriced(answer: AssistantMessage) -> bool:
-    return not answer.interrupted and (answer.usage is None or answer.usage.cost is None)
-
-
-def new_task_id() -> str:
-    return f"task_{secrets.token_hex(6)}"
 
 
 if __name__ == "__main__":  # as a script it is the command line, which stands above: run, not imported

@@ -250,7 +250,7 @@ VARIABLES = {
     "TERMINAL_SSH_HOST": "ssh.host",
     "TERMINAL_SSH_USER": "ssh.user",
     "TERMINAL_SSH_PORT": "ssh.port",
-    "TERMINAL_SSH_KEY": "ssh.key",
+    "TERMINAL_SSH_KEY": "ssh.identity_file",
     "NOMAD_ADDR": "nomad.address",
     "HERMES_MAX_ITERATIONS": "agent.max_turns",
 }

@@ -13,6 +13,7 @@ from agent.git_state import git_state
 from agent.limits import Limits
 from agent.prompt import build_system_prompt, load_personalities, read_instructions
 from agent.recorder import Recorder
+from safety.confinement import Confinement
 from safety.gate import AskPermission, Gate, Mode
 from settings import Settings, SettingsError, read_secrets
 from trajectories.session_file import SessionWriter
@@ -47,10 +48,21 @@ def make_limits(settings: Settings) -> Limits:
     )
 
 
-def make_gate(settings: Settings, cwd: str, protected: tuple[str, ...], ask: AskPermission | None) -> Gate:
+def make_gate(
+    settings: Settings,
+    cwd: str,
+    protected: tuple[str, ...],
+    ask: AskPermission | None,
+    *,
+    trusted: bool,
+    confinement: Confinement,
+) -> Gate:
     """The gate as set; where nothing is set, it asks (and so denies where nobody is there)."""
     mode: Mode = settings.gate.mode or "ask"
-    return Gate(mode, workspace=cwd, protected=protected, ask=ask, explicit=bool(settings.gate.mode))
+    return Gate(
+        mode, workspace=cwd, protected=protected, ask=ask, explicit=bool(settings.gate.mode),
+        trusted=trusted, confinement=confinement,
+    )  # fmt: skip
 
 
 def make_system_prompt(settings: Settings, cwd: str, *, trusted: bool, named: bool = True) -> str:

@@ -116,17 +116,9 @@ def _agent(
 def _sandbox(task_id: str, settings: Settings, place: Workplace, folder: TaskFolder) -> Sandbox:
     """Whatever a command puts into the folder for temporary files goes when the task does."""
     from sandboxes.backend import make_sandbox
-    from sandboxes.local import LocalSandbox
 
-    terminal = settings.terminal
-    if terminal.backend != "local":
-        return make_sandbox(terminal, task_id, str(folder.work), place.environ)
-    return LocalSandbox(
-        task_id,
-        str(folder.work),
-        env={**place.child_environ, "TMPDIR": str(folder.files)},
-        shell=terminal.shell,
-        output_limit=terminal.output_limit,
-        spill_dir=str(folder.files),
+    work = str(folder.work)
+    return make_sandbox(
+        settings, task_id, work, place.environ, files=folder.files, env=place.child_environ,
         lifeline=place.lifeline,
-    )
+    )  # fmt: skip

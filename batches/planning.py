@@ -18,6 +18,7 @@ from batches.plan import PromptsFile, RunPlan, scrubbed
 from batches.prompts import Prompt
 from configuration.version import VERSION
 from models.providers import OFFLINE, Endpoint, resolve_endpoint
+from sandboxes.backend import ELSEWHERE
 from settings import LoadedSettings, Settings, read_secrets
 from trajectories.session_record import utc_now
 
@@ -67,6 +68,7 @@ def first_plan(
         PlanError, batches.distributions.DistributionError, toolsets.ToolsetError: as named.
     """
     settings = unattended(loaded)
+    _check_folder(wishes.folder, settings)
     if wishes.toolsets is not None:
         distribution = fixed_distribution(wishes.toolsets)
     else:
@@ -125,9 +127,9 @@ def next_plan(
 def unattended(loaded: LoadedSettings) -> Settings:
     """The settings for work that nobody watches, where they do not say otherwise.
 
-    Answers come whole; retries are patient; rows are written by the run. Where no policy is stated and
-    commands run on this machine, tools may write in the task's own folder, and have no other effect; in a
-    sandbox they may do everything.
+    Answers come whole; retries are patient; rows are written by the run. Where no policy is stated, tools
+    may do everything in a place that confines them; where nothing does, they may write in the task's own
+    folder, and have no other effect.
     """
     settings = loaded.settings
     if loaded.origin("model.stream") == "built-in":
@@ -140,14 +142,34 @@ def unattended(loaded: LoadedSettings) -> Settings:
     if settings.model.name == OFFLINE.name and "flag" not in map(loaded.origin, _SERVERS):
         settings = assembly.override(settings, "model", provider=OFFLINE.name, base_url="")
     if settings.gate.mode in _NO_POLICY:
-        walled = settings.terminal.backend != "local"
+        walled = is_walled(settings)
+        if walled and settings.terminal.backend == "local":
+            # Wherever the tasks come to run: on a machine where that is not to be had they fail.
+            settings = assembly.override(settings, "terminal", sandbox="required")
         settings = assembly.override(settings, "gate", mode="yolo" if walled else "auto-edit")
     return settings
 
 
 def is_held_back(loaded: LoadedSettings) -> bool:
     """Whether nobody has said what tools may do on this machine, so that they may do little."""
-    return loaded.settings.gate.mode in _NO_POLICY and loaded.settings.terminal.backend == "local"
+    return loaded.settings.gate.mode in _NO_POLICY and not is_walled(loaded.settings)
+
+
+def is_walled(settings: Settings) -> bool:
+    """Whether something confines commands to their task, whatever the policy."""
+    from sandboxes.confined import confinement_problem
+
+    if settings.terminal.backend != "local":
+        return settings.terminal.backend != "ssh"
+    return settings.terminal.sandbox != "off" and not confinement_problem()
+
+
+def _check_folder(folder: str | None, settings: Settings) -> None:
+    if folder and settings.terminal.backend in ELSEWHERE:
+        raise PlanError(
+            f"--folder cannot be used with --sandbox {settings.terminal.backend}: "
+            "its files are not on this machine"
+        )
 
 
 def endpoint_of(plan: RunPlan, environ: Mapping[str, str] = os.environ) -> Endpoint:

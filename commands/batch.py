@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from configuration.sandbox_settings import BACKENDS
+
 if TYPE_CHECKING:
     from batches.planning import Wishes
     from settings import LoadedSettings
 
 POLICIES = ("auto-edit", "yolo", "deny")
-SANDBOXES = ("local",)
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
 
@@ -56,7 +57,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 @click.option("--prefill", type=click.Path(path_type=Path), metavar="FILE",
               help="Messages (JSON list) sent before each prompt, and in no row.")  # fmt: skip
 @click.option("--policy", type=click.Choice(POLICIES), help="What tools may do; see above.")
-@click.option("--sandbox", type=click.Choice(SANDBOXES), help="Where commands run (terminal.backend).")
+@click.option("--sandbox", type=click.Choice(BACKENDS), help="Where commands run (terminal.backend).")
 @click.option("--keep-folders", is_flag=True, default=None, help="Keep each task's working folder.")
 def batch(prompts: Path | None, name: str | None, list_distributions: bool, **given: Any) -> None:
     """Hold a conversation for each line of PROMPTS and keep them as training rows.
@@ -64,8 +65,9 @@ def batch(prompts: Path | None, name: str | None, list_distributions: bool, **gi
     PROMPTS has one JSON object a line: {"prompt": "…"} and any other fields, which are carried to the rows.
     The rows are DIR/NAME/trajectories.jsonl.
 
-    Nobody is there to be asked. Without --policy, tools may write in the task's own folder, and run no
-    commands; yolo lets them do everything, as you, on this machine.
+    Nobody is there to be asked. Without --policy, commands run confined to the task's own folder; where
+    nothing can confine them, tools may write in that folder and run no commands. yolo lets them do
+    everything: with --sandbox local as you, on this machine.
 
     Ctrl-C lets the conversations that run come to their end; a second one breaks them off. Exit codes:
     0 every prompt has a result, 1 something failed, 2 wrong usage, 3 --max-cost was reached, 75 the model

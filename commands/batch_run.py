@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from batches.progress import Bar, Lines
     from batches.prompts import Prompt
     from batches.run_folder import RunFolder
-    from settings import LoadedSettings
+    from settings import LoadedSettings, Settings
 
 UNSTATED = (
     "no policy was stated: tools may write in their task's own folder, and run no commands. To let them: "
@@ -146,10 +146,21 @@ def _opening(
     )
     lines += [f"without the tool {name}: {reason}" for name, reason in missing]
     if any(set(tool.effects) - {"read"} for tool in tools):
-        where = ", as you, on this machine" if plan.settings.terminal.backend == "local" else ""
-        stated = POLICIES.get(plan.settings.gate.mode, "").format(where=where)
+        stated = POLICIES.get(plan.settings.gate.mode, "").format(where=_where(plan.settings))
         lines.append(UNSTATED if held_back else stated)
     return lines
+
+
+def _where(settings: Settings) -> str:
+    from sandboxes.backend import wants_confinement
+
+    backend = settings.terminal.backend
+    if backend != "local":
+        return f", by {backend}"
+    if wants_confinement(settings, attended=False):
+        without = "" if settings.terminal.network else ", without network"
+        return f", confined to their task's own folder{without}"
+    return ", as you, on this machine"
 
 
 def _hold(plan: RunPlan, prompts: list[Prompt], folder: RunFolder, ray_address: str) -> int:

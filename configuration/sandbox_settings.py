@@ -60,8 +60,8 @@ class SshSettings(Struct, frozen=True, forbid_unknown_fields=True):
     host: Annotated[str, Meta(description="The host, or its name in ~/.ssh/config.")] = ""
     user: Annotated[str, Meta(description="The login there; empty: as ssh decides.")] = ""
     port: Annotated[Port | None, Meta(description="The port; empty: as ssh decides.")] = None
-    key: Annotated[str, Meta(description="The private key file; empty: as ssh decides.")] = ""
-    host_keys: Annotated[
+    identity_file: Annotated[str, Meta(description="The private key file; empty: as ssh decides.")] = ""
+    known_hosts: Annotated[
         Literal["strict", "accept-new"],
         Meta(description="strict: only hosts in known_hosts; accept-new: also one never seen before."),
     ] = "strict"

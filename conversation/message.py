@@ -115,6 +115,11 @@ class AssistantMessage(Struct, frozen=True, tag="assistant", tag_field="type", o
     broken_call: bool = False
     """The text holds a call, or the beginning of one, that no parser could read."""
 
+    @property
+    def unpriced(self) -> bool:
+        """What it cost is not known."""
+        return not self.interrupted and (self.usage is None or self.usage.cost is None)
+
 
 class ToolResult(Struct, frozen=True, tag="tool", tag_field="type", omit_defaults=True):
     """The result of one call: `content` is what the model reads (JSON text for our own tools)."""

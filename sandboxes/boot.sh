@@ -1,6 +1,6 @@
 # The first program inside a host: bash -c THIS bash CWD FOLDER. Standard input: names and texts of scripts, each with a
 # NUL at its end. Puts them into FOLDER if that is still there, else into a new one, and writes, each with a NUL at its
-# end: the folder, whether it was there, where commands start, the home.
+# end: the folder, whether it was there, where commands start, the home. CWD: "" for the home, . for a new folder.
 
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   echo "bash 4.4 or newer is needed; this is bash $BASH_VERSION" >&2
@@ -15,5 +15,9 @@ fi
 while IFS= read -r -d '' name && IFS= read -r -d '' text; do
   printf '%s' "$text" > "$folder/$name" || exit 1
 done
-if [ -n "$1" ]; then cd -- "$1" 2> /dev/null; else cd 2> /dev/null; fi || cd /
+case $1 in
+  '') cd 2> /dev/null ;;
+  .) mkdir -p "$folder/work" && cd "$folder/work" ;;
+  *) cd -- "$1" 2> /dev/null ;;
+esac || cd /
 printf '%s\0' "$folder" "$known" "$PWD" "${HOME-}"

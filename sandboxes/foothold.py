@@ -16,6 +16,8 @@ from sandboxes.lifeline import Lifeline
 from sandboxes.reports import Reports
 from sandboxes.sandbox import SandboxError
 
+OWN_FOLDER = "."
+"""As a host's `cwd`: a new folder of the sandbox's own, which goes with it."""
 SECONDS = 60.0
 """The most a script of ours may take that has nothing to do but a little work."""
 _HERE = Path(__file__).parent

@@ -50,7 +50,7 @@ class Host(Protocol):
 
     Attributes:
         name: as in `terminal.backend`; every message for people begins with it.
-        cwd: the folder inside in which commands start; "" for the login's home.
+        cwd: the folder inside in which commands start; "" for the login's home; see foothold.OWN_FOLDER.
         lasting: it is there before and after: what was started inside has to be ended one by one.
         on_death: a command line for this machine that ends the host should hermes die; empty for none.
         environment: of programs that run on this machine for the host (a client's).

@@ -57,7 +57,7 @@ class HostedSandbox:
         self._limit = output_limit
         self._lifetime = lifetime
         self._spill_dir = spill_dir
-        self._cwd = host.cwd or "/"
+        self._cwd = host.cwd if host.cwd.startswith("/") else "/"
         self._known = 0  # the foothold's `times` to which the following belong
         self._state = 0
         self._commands = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
@@ -73,3 +74,7 @@ class ToolRuntime:
         if found is None:
             found = self.stores[kind] = kind()
         return cast(Store, found)
+
+
+def new_task_id() -> str:
+    return f"task_{secrets.token_hex(6)}"

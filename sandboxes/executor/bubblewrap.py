@@ -16,14 +16,14 @@ INSIDE = "/run/hermes"
 MINIMAL = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
 """What of a person's machine a slot sees: the programs, nothing of the person."""
 SECRET = (
-    "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh",
-    "/etc/ssl/private",
+    "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d",
+    "/etc/ssh", "/etc/ssl/private",
 )  # fmt: skip
 """Of what lies there, what root could read; an empty thing stands in its place."""
 
 
 _OWN = {"proc", "dev", "tmp", "run", "mnt", "media", "alloc", "local", "secrets", WORKSPACE[1:]}
-"""What a slot has of its own, or must not see: alloc, local and secrets are where Nomad puts the files of a task."""
+"""What a slot has of its own, or must not see: in alloc, local and secrets Nomad puts the files of a task."""
 
 
 class NoSandbox(Exception):
@@ -89,14 +89,27 @@ class Walls:
                 "add the package bubblewrap to the image"
             )
         proc = ["--proc", "/proc"] if self.own_proc else ["--ro-bind", "/proc", "/proc"]
-        argv = ["bwrap", "--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", *proc, "true"]
+        argv = [
+            "bwrap",
+            "--unshare-all",
+            "--cap-drop",
+            "ALL",
+            "--ro-bind",
+            "/",
+            "/",
+            "--dev",
+            "/dev",
+            *proc,
+            "true",
+        ]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         if done.returncode != 0:
             told = done.stderr.decode(errors="replace").strip()
             raise NoSandbox(
-                f"bubblewrap does not work here, and slots are never run without it: {told}. A container needs "
-                "user namespaces (docker: --security-opt seccomp=unconfined) and a /proc that is not masked "
-                "(docker: --security-opt systempaths=unconfined; else start the executor with --shared-proc)"
+                f"bubblewrap does not work here, and slots are never run without it: {told}. "
+                "A container needs user namespaces (docker: --security-opt seccomp=unconfined) and a "
+                "/proc that is not masked (docker: --security-opt systempaths=unconfined; else start the "
+                "executor with --shared-proc)"
             )
 
 

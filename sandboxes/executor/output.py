@@ -43,4 +43,5 @@ class Capture:
             tail = tail[1:]
         head = codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self._head))
         left_out = self.total - len(self._head) - len(tail)
-        return f"{head}\n[... {left_out:,} bytes of {self.total:,} left out ...]\n{tail.decode('utf-8', 'replace')}"
+        notice = f"[... {left_out:,} bytes of {self.total:,} left out ...]"
+        return f"{head}\n{notice}\n{tail.decode('utf-8', 'replace')}"

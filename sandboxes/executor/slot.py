@@ -92,7 +92,8 @@ class Slot:
                 self._popen = subprocess.Popen(
                     [*self._walls.argv(self.folder, self._inside, info_writer),
                      *_interpreter(), f"{INSIDE}/holder.py", str(theirs.fileno())],
-                    env={"PATH": os.environ.get("PATH", os.defpath)}, pass_fds=(theirs.fileno(), info_writer),
+                    env={name: os.environ[name] for name in ("PATH", MARKER) if name in os.environ},
+                    pass_fds=(theirs.fileno(), info_writer),
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
                 )  # fmt: skip
         finally:
@@ -112,8 +113,8 @@ class Slot:
     async def run(
         self, kind: str, folder: str, fields: Sequence[str], streams: Streams, timeout: float, marker: str
     ) -> Ended:
-        """Ask the holder for `kind` (see holder.py) and wait for its end; after `timeout` seconds, or when this
-        is cancelled, its whole tree is ended. Closes `streams`.
+        """Ask the holder for `kind` (see holder.py) and wait for its end. After `timeout` seconds, or when
+        this is cancelled, its whole tree is ended. Closes `streams`.
 
         Raises:
             OSError: it could not be started, or the file not be worked on.
@@ -126,6 +127,8 @@ class Slot:
         try:
             if self.lost:
                 raise SlotLost(self.lost)
+            # Where nobody waits for it any more, its error is nobody's business.
+            request.ended.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             if len(message) > MESSAGE:
                 raise OSError(7, f"arguments of {len(message)} bytes; {MESSAGE} are the most")
             socket.send_fds(self._channel, [message], [streams.stdin, streams.stdout, streams.stderr])

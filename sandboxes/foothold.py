@@ -164,17 +164,18 @@ class Foothold:
             return ""
         if known:
             return f"{self.host.name}: connected again"
-        return (
-            f"{self.host.name}: started anew{_because(self.host.why_gone())}; the shell's state, background "
-            "processes and files outside the mounted folder are gone"
-        )
+        lost = "the shell's state and background processes are gone"
+        if not self.host.lasting:
+            lost = "the shell's state, background processes and files outside the mounted folder are gone"
+        return f"{self.host.name}: started anew{_because(self.host.why_gone())}; {lost}"
 
     async def _boot(self) -> bool:
         data = b"".join(
             part.encode() + b"\0" for name in _SCRIPTS for part in (name, (_HERE / name).read_text("utf-8"))
         )
         boot = (_HERE / "boot.sh").read_text("utf-8")
-        argv = ["bash", "--noprofile", "--norc", "-c", boot, "bash", self.host.cwd, self.folder]
+        owner = self.identity if self.host.lasting else ""
+        argv = ["bash", "--noprofile", "--norc", "-c", boot, "bash", self.host.cwd, self.folder, owner]
         code, output, said = await self.call(argv, data=data, timeout=SECONDS)
         parts = output.split(b"\0")
         if code != 0 or len(parts) != 5:

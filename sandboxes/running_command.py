@@ -46,6 +46,7 @@ class RunningCommand:
         stop_after: bytes of output after which the program is killed.
         reports: takes what is written to stderr, and says when the command that the program stands for has
             ended: the program itself, a client of a container, may go on with what that left behind.
+        opening: what comes before these bytes is not its output, but e.g. a login shell's greeting.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class RunningCommand:
         on_text: Callable[[str], None] | None = None,
         stop_after: int | None = None,
         reports: Reports | None = None,
+        opening: bytes = b"",
     ) -> None:
         self.marker = marker
         self.capture = capture
@@ -71,6 +73,8 @@ class RunningCommand:
         """Set when the program ended: the processes it started that go on."""
         self._stop_after = stop_after
         self._reports = reports
+        self._opening = opening
+        self._before = bytearray()
         self._relay = TextRelay(on_text)
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], None]] = []
@@ -99,6 +103,19 @@ class RunningCommand:
             self._popen.wait()
             self._close_pipes()
             raise OSError(errno.EAGAIN, f"nothing can watch over it: {error}") from error
+
+    def stand_for(
+        self,
+        capture: OutputCapture,
+        reports: Reports,
+        on_text: Callable[[str], None] | None,
+        stop_after: int | None,
+    ) -> None:
+        """Of a program that was started ahead and waits for its input: whose it is from now on."""
+        self.capture = capture
+        self._reports = reports
+        self._relay = TextRelay(on_text)
+        self._stop_after = stop_after
 
     async def wait(self, timeout: float | None) -> int | None:
         """The exit code (128 + signal for a killed program), or None if `timeout` seconds passed first."""
@@ -205,6 +222,8 @@ class RunningCommand:
             os.close(self._said)
 
     def _announce(self, code: int, is_open: bool) -> None:
+        if self._opening and self._reports is not None:
+            self._reports.feed(bytes(self._before))  # it never came: that may say why
         self._relay.flush(final=True)
         self._relay = TextRelay(None)
         if not is_open:
@@ -253,6 +272,8 @@ class RunningCommand:
         except BlockingIOError:
             return 1
         chunk = memoryview(self._buffer)[:size]
+        if self._opening:
+            chunk = self._after_opening(chunk)
         self.capture.feed(chunk)
         self._relay.feed(chunk)
         if size == _CHUNK == len(self._buffer):
@@ -261,6 +282,17 @@ class RunningCommand:
             self._stop_after = None
             self.kill()
         return size
+
+    def _after_opening(self, chunk: memoryview) -> memoryview:
+        self._before += chunk
+        end = self._before.find(self._opening)
+        if end < 0:
+            del self._before[:-_CHUNK]
+            return memoryview(b"")
+        rest = bytes(self._before[end + len(self._opening) :])
+        self._opening = b""
+        self._before.clear()
+        return memoryview(rest)
 
     def _widen(self) -> None:
         """Much is coming: fewer, larger reads."""

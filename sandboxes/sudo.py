@@ -1,11 +1,11 @@
 """A person's sudo password on its way to sudo, and to nothing else.
 
 Commands of a task find a `sudo` of ours first on their PATH (sudo_shim.py). It asks a keeper
-(sudo_keeper.py), started at its first call, to run the real one. Where a password is needed the keeper asks
-us, we ask the person, and write it into a pipe whose other end becomes the input of `sudo -S -v`: of a
-process that is root's from its first moment. Two processes hold that pipe before, this one and the keeper,
-and both have told the kernel that no other process of this user may look into them. Linux only: elsewhere
-sudo says itself that it has nobody to ask.
+(sudo_keeper.py), started before the first command, to run the real one. Where a password is needed the
+keeper asks us, we ask the person, and write it into a pipe whose other end becomes the input of
+`sudo -S -v`: of a process that is root's from its first moment. Two processes hold that pipe before, this one
+and the keeper, and both have told the kernel that no other process of this user may look into them. Linux
+only: elsewhere sudo says itself that it has nobody to ask.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import secrets
-import select
 import shlex
 import shutil
 import socket
@@ -49,47 +48,44 @@ class SudoDoor:
         self.folder = Path(tempfile.gettempdir(), f"hermes-{os.getuid()}", f"sudo-{secrets.token_hex(4)}")
         self._ask = ask
         self._password = password
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._door: socket.socket | None = None
-        self._life: int = -1
-        self._stop: int = -1
         self._identity = ""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._life = -1
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """`environ` in which our sudo is found before the real one."""
         return {**environ, "PATH": f"{self.folder}:{environ.get('PATH', os.defpath)}"}
 
-    def open(self, identity: str) -> None:
+    async def open(self, identity: str) -> None:
         """Let the commands whose marker begins with `identity` call; does nothing where they can.
 
-        Raises OSError where no folder can be made.
+        Begins before the first of them runs: until it has hidden its memory, the keeper could be looked into.
+        Raises OSError where no folder can be made or no process started.
         """
         self._loop = asyncio.get_running_loop()
-        if self._identity == identity:
+        sudo = shutil.which("sudo")
+        if self._identity == identity or sudo is None:
             return
         self._shut()
         self._identity = identity
-        sudo = shutil.which("sudo")
-        if sudo is None:
-            return
         hide_memory()
-        private_folder()
-        self.folder.mkdir(mode=0o700)
-        shim = self.folder / "sudo"
-        words = [sys.executable, "-I", "-S", str(_HERE / "sudo_shim.py"), sudo, str(self.folder)]
-        shim.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        shim.chmod(0o700)
-        self._door = socket.socket(socket.AF_UNIX)
-        inside = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self._door.bind(f"/proc/self/fd/{inside}/door")  # the path itself may be too long for a socket
-        finally:
-            os.close(inside)
-        self._door.listen()
-        self._door.setblocking(False)
-        stopped, self._stop = os.pipe()
-        argv = [sys.executable, "-I", "-S", str(_HERE / "sudo_keeper.py"), f"{MARKER}={identity}", sudo]
-        threading.Thread(target=self._wait, args=(self._door, argv, stopped), daemon=True).start()
+        with self._make_door(sudo) as door:
+            ours, theirs = socket.socketpair()
+            life, self._life = os.pipe()
+            with theirs:
+                argv = [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(_HERE / "sudo_keeper.py"),
+                    f"{MARKER}={identity}",
+                    sudo,
+                ]
+                keeper = _start_keeper([*argv, str(theirs.fileno()), str(door.fileno())], life)
+            os.close(life)
+        hidden = self._loop.create_future()
+        threading.Thread(target=self._attend, args=(keeper, ours, hidden), daemon=True).start()
+        await hidden
 
     def close(self) -> None:
         """End what sudo still runs for this task and forget the password."""
@@ -99,32 +95,38 @@ class SudoDoor:
 
     def _shut(self) -> None:
         self._identity = ""
-        if self._door is None:
-            return
-        for descriptor in (self._stop, self._life):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._stop = self._life = -1
-        self._door.close()
-        self._door = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _wait(self, door: socket.socket, argv: list[str], stopped: int) -> None:
-        """In a thread: start the keeper when a shim calls, and answer its questions."""
+    def _make_door(self, sudo: str) -> socket.socket:
+        """The folder with the shim and the socket it calls; the socket, listening."""
+        private_folder()
+        self.folder.mkdir(mode=0o700)
+        shim = self.folder / "sudo"
+        words = [sys.executable, "-I", "-S", str(_HERE / "sudo_shim.py"), sudo, str(self.folder)]
+        shim.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        shim.chmod(0o700)
+        door = socket.socket(socket.AF_UNIX)
+        inside = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            while stopped not in select.select([door.fileno(), stopped], [], [])[0]:
-                ours, theirs = socket.socketpair()
-                with ours:
-                    life, self._life = os.pipe()
-                    with theirs:
-                        keeper = _start_keeper([*argv, str(theirs.fileno()), str(door.fileno())], life)
-                    os.close(life)
-                    self._answer(ours)
-                    if keeper.wait() != 0:  # it could not begin, or broke off: let the one who calls know
-                        with contextlib.suppress(BlockingIOError):
-                            door.accept()[0].close()
+            door.bind(f"/proc/self/fd/{inside}/door")  # the path itself may be too long for a socket
         finally:
-            os.close(stopped)
+            os.close(inside)
+        door.listen()
+        return door
+
+    def _attend(
+        self, keeper: subprocess.Popen[bytes], ask: socket.socket, hidden: asyncio.Future[None]
+    ) -> None:
+        """In a thread: answer the keeper's questions until it ends; `hidden` is done when it has begun."""
+        with ask:
+            ask.recv(1)  # or it has ended, and the shims find nobody
+            with contextlib.suppress(RuntimeError):
+                hidden.get_loop().call_soon_threadsafe(_settle, hidden)
+            self._answer(ask)
+        keeper.wait()
 
     def _answer(self, keeper: socket.socket) -> None:
         while len(size := keeper.recv(4, socket.MSG_WAITALL)) == 4:
@@ -179,6 +181,11 @@ def _start_keeper(argv: list[str], life: int) -> subprocess.Popen[bytes]:
         env={"PATH": os.environ.get("PATH", os.defpath)}, start_new_session=True,
         pass_fds=[int(each) for each in argv[-2:]],
     )  # fmt: skip
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def _as_coroutine(asked: Awaitable[str]) -> str:

@@ -182,4 +182,5 @@ def _with_descendants(pid: int) -> list[int]:
 if __name__ == "__main__":
     hide()
     ask, door = (socket.socket(fileno=int(each)) for each in sys.argv[3:5])
+    ask.sendall(b"h")
     Keeper(os.fsencode(sys.argv[1]), sys.argv[2], ask, door).serve()

@@ -65,7 +65,7 @@ async def terminal(
     limits = runtime.settings.terminal
     if not command.strip():
         return error_reply("the command is empty")
-    _let_sudo_ask(runtime)
+    await _let_sudo_ask(runtime)
     if background:
         process = await sandbox.spawn(command, workdir=workdir or None)
         unsent: dict[str, Any] = {}
@@ -98,14 +98,14 @@ async def terminal(
     return ok_reply(output=result.output.text, exit_code=result.exit_code, **more, **_fuller(result.output))
 
 
-def _let_sudo_ask(runtime: ToolRuntime) -> None:
+async def _let_sudo_ask(runtime: ToolRuntime) -> None:
     """sudo can ask for a password where it runs on the person's own machine, and nothing holds it there."""
     from sandboxes.local import LocalSandbox
 
     sandbox = runtime.sandbox
     if runtime.sudo is not None and isinstance(sandbox, LocalSandbox) and sandbox.confinement.kind == "none":
         with contextlib.suppress(OSError):  # a full disk: sudo then says itself that it cannot ask
-            runtime.sudo.open(sandbox.identity)
+            await runtime.sudo.open(sandbox.identity)
 
 
 def describe_process(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:

@@ -32,6 +32,7 @@ from conversation.repair import HistoryReader
 from models.chat_model import ChatModel
 from safety.gate import AskPermission
 from sandboxes.backend import ELSEWHERE, make_sandbox, place_name
+from sandboxes.registry import SHARED
 from sandboxes.sandbox import BackgroundProcess, Sandbox
 from settings import Settings
 from tools.runtime import AskPerson, ToolRuntime, new_task_id
@@ -434,7 +435,9 @@ class AIAgent:
         )
 
     def _make_sandbox(self, task_id: str) -> Sandbox:
-        return make_sandbox(self.settings, task_id, self.cwd, self.environ, attended=self._attended)
+        sandbox = make_sandbox(self.settings, task_id, self.cwd, self.environ, attended=self._attended)
+        SHARED.note(sandbox)  # for `cleanup_vm(task_id)`
+        return sandbox
 
     def _select(self, settings: Settings) -> tuple[list[Tool], list[tuple[str, str]]]:
         tools = settings.tools

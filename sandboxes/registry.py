@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from sandboxes.sandbox import Sandbox
 
@@ -14,6 +15,7 @@ class SandboxRegistry:
 
     def __init__(self) -> None:
         self._sandboxes: dict[str, Sandbox] = {}
+        self._others: WeakValueDictionary[tuple[str, int], Sandbox] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def get(self, task_id: str, make: Callable[[str], Sandbox]) -> Sandbox:
@@ -27,18 +29,19 @@ class SandboxRegistry:
         with self._lock:
             return self._sandboxes.get(task_id)
 
-    async def close(self, task_id: str) -> bool:
-        """End the task's sandbox; the next `get` makes a new one. False if it had none."""
+    def note(self, sandbox: Sandbox) -> None:
+        """`close` of its task ends this one too, which belongs to somebody else: to an agent."""
         with self._lock:
-            sandbox = self._sandboxes.pop(task_id, None)
-        if sandbox is not None:
-            await sandbox.close()
-        return sandbox is not None
+            self._others[sandbox.task_id, id(sandbox)] = sandbox
 
-    async def close_all(self) -> None:
+    async def close(self, task_id: str) -> bool:
+        """End the task's sandboxes; the next `get` makes a new one. False if it had none."""
         with self._lock:
-            sandboxes, self._sandboxes = list(self._sandboxes.values()), {}
-        await asyncio.gather(*(sandbox.close() for sandbox in sandboxes))
+            found = [each for (task, _), each in self._others.items() if task == task_id]
+            if (own := self._sandboxes.pop(task_id, None)) is not None:
+                found.append(own)
+        await asyncio.gather(*(sandbox.close() for sandbox in found))
+        return bool(found)
 
 
 SHARED = SandboxRegistry()

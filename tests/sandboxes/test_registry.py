@@ -26,10 +26,25 @@ def test_a_task_keeps_its_sandbox_until_it_is_closed(tmp_path: Path) -> None:
     assert asyncio.run(registry.close("a")) and not asyncio.run(registry.close("a"))
     assert not find_tree(made[0].identity)
     assert registry.get("a", make) is not first
-    asyncio.run(registry.close_all())
+    asyncio.run(registry.close("a"))
+    asyncio.run(registry.close("b"))
     for sandbox in made:
         try:
             asyncio.run(sandbox.exec("true", timeout=5))
         except SandboxError:
             continue
         raise AssertionError("a closed sandbox still runs commands")
+
+
+def test_closing_a_task_ends_the_sandboxes_of_its_agents_too(tmp_path: Path) -> None:
+    registry = SandboxRegistry()
+    mine, other = LocalSandbox("a", str(tmp_path)), LocalSandbox("b", str(tmp_path))
+    registry.note(mine)
+    registry.note(other)
+    for sandbox in (mine, other):
+        asyncio.run(sandbox.exec("sleep 300 &", timeout=5))
+    assert asyncio.run(registry.close("a"))
+    assert not find_tree(mine.identity) and find_tree(other.identity)
+    asyncio.run(registry.close("b"))
+    del mine, sandbox
+    assert not asyncio.run(registry.close("a"))

@@ -66,7 +66,7 @@ def exact_folder(path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
         OSError: as os.open does; ELOOP, "changed since it was checked", where a link stands.
     """
     names = path.split("/")
-    if names[0] or ".." in names:
+    if not path.startswith("/") or ".." in names:
         raise OSError(errno.EINVAL, "Not a canonical path", path)
     *above, last = [name for name in names if name] or ["."]
     folder = os.open("/", _FOLDER)

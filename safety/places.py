@@ -17,7 +17,8 @@ SELF_ACTING = (
     ".profile", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases",
     ".bash_completion", ".zshrc", ".zshenv", ".zprofile", ".zlogin", ".zlogout", ".oh-my-zsh",
     ".kshrc", ".mkshrc", ".cshrc", ".tcshrc", ".login", ".logout", ".inputrc",
-    ".config/fish", ".config/nushell", ".config/zsh", ".envrc", ".direnv", ".config/direnv", "~/bin", ".local/bin",
+    ".config/fish", ".config/nushell", ".config/zsh", ".envrc", ".direnv", ".config/direnv",
+    "~/bin", ".local/bin",
     # logging in and the clock
     ".pam_environment", ".xprofile", ".xinitrc", ".xsession", ".xsessionrc", ".Xresources",
     ".config/autostart", ".config/systemd", ".config/environment.d", ".local/share/systemd",

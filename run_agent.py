@@ -23,7 +23,6 @@ from agent.prompt import load_personalities
 from agent.recorder import NoRecorder, Recorder, SessionRecorder
 from agent.toolbox import Toolbox
 from agent.turn_stream import TurnStream
-from configuration.version import VERSION
 from conversation.blocking import run_blocking
 from conversation.event import Compacted, Event, HistoryRepaired, Notice, ToolStarted, TurnFinished
 from conversation.history import History
@@ -40,7 +39,7 @@ from tools.tool import Tool
 from trajectories.session_file import SessionWriter
 from trajectories.session_id import new_session_id
 from trajectories.session_load import Session
-from trajectories.session_record import ChangeRecord, Header
+from trajectories.session_record import ChangeRecord
 
 if TYPE_CHECKING:
     from models.providers import Endpoint
@@ -204,6 +203,15 @@ class AIAgent:
     @property
     def provider(self) -> str:
         return self._endpoint.name if self._endpoint is not None else ""
+
+    @property
+    def base_url_host(self) -> str:
+        return self._endpoint.host if self._endpoint is not None else ""
+
+    @property
+    def place(self) -> str:
+        """Where its commands run: the backend and its image, or what confines local commands."""
+        return place_name(self.settings, self.runtime.sandbox.confinement.kind)
 
     @property
     def context_window(self) -> int | None:
@@ -386,7 +394,7 @@ class AIAgent:
             history = History(system, send_reasoning=self.settings.model.send_reasoning)
             sync = self.settings.sessions.sync
             self._writer = (
-                SessionWriter.create(self.logs / "sessions", self._header(system), sync=sync)
+                SessionWriter.create(self.logs / "sessions", assembly.make_header(self, system), sync=sync)
                 if self.save
                 else None
             )
@@ -418,21 +426,6 @@ class AIAgent:
             await asyncio.wait({noting}, timeout=GIT_SECONDS)
         noting.cancel()
         return finished
-
-    def _header(self, system: str) -> Header:
-        return Header(
-            id="",
-            model=self._model.name,
-            provider=self.provider,
-            base_url_host=self._endpoint.host if self._endpoint is not None else "",
-            toolsets=self.toolsets,
-            tools=self.toolbox.definitions,
-            system=system,
-            cwd=self.cwd,
-            sandbox=place_name(self.settings, self.runtime.sandbox.confinement.kind),
-            hermes_version=VERSION,
-            sampling=assembly.sampling_facts(self.settings),
-        )
 
     def _make_sandbox(self, task_id: str) -> Sandbox:
         sandbox = make_sandbox(self.settings, task_id, self.cwd, self.environ, attended=self._attended)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -13,12 +13,14 @@ from agent.git_state import git_state
 from agent.limits import Limits
 from agent.prompt import build_system_prompt, load_personalities, read_instructions
 from agent.recorder import Recorder
+from agent.toolbox import Toolbox
+from configuration.version import VERSION
 from safety.confinement import Confinement
 from safety.gate import AskPermission, Gate, Mode
 from settings import Settings, SettingsError, read_secrets
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session
-from trajectories.session_record import ChangeRecord
+from trajectories.session_record import ChangeRecord, Header
 from trajectories.sharegpt import sharegpt_row
 from trajectories.trajectory_log import append_trajectory
 
@@ -94,6 +96,44 @@ def sampling_facts(settings: Settings) -> dict[str, Any]:
         "seed": model.seed, "reasoning_effort": model.reasoning_effort or None,
     }  # fmt: skip
     return {name: value for name, value in facts.items() if value is not None}
+
+
+class Facts(Protocol):
+    """What an agent says of itself; `run_agent.AIAgent` does."""
+
+    settings: Settings
+    toolsets: list[str]
+    toolbox: Toolbox
+    cwd: str
+
+    @property
+    def model_name(self) -> str: ...
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def base_url_host(self) -> str: ...
+
+    @property
+    def place(self) -> str: ...
+
+
+def make_header(agent: Facts, system: str) -> Header:
+    """The first line of a new session's file; the writer gives it its id and time."""
+    return Header(
+        id="",
+        model=agent.model_name,
+        provider=agent.provider,
+        base_url_host=agent.base_url_host,
+        toolsets=agent.toolsets,
+        tools=agent.toolbox.definitions,
+        system=system,
+        cwd=agent.cwd,
+        sandbox=agent.place,
+        hermes_version=VERSION,
+        sampling=sampling_facts(agent.settings),
+    )
 
 
 def rescue(writer: SessionWriter) -> str:

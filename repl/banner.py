@@ -20,6 +20,7 @@ def banner(agent: AgentPort, version: str, ink: Ink, columns: int) -> str:
         _row("model", model, ink, wide),
         _row("folder", short_path(os.getcwd()), ink, wide),
         _row("session", agent.session_id or "not saved", ink, wide),
+        *([_row("commands", f"run by {agent.place}", ink, wide)] if agent.place != "local" else []),
         _row("toolsets", ", ".join(agent.toolsets) or "none", ink, wide),
     ]
     reasons: dict[str, list[str]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a script: what the tests start would ignore Ctrl-C as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Its database of examples would lie in the checkout, and make a run depend on the one before.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", tempfile.gettempdir() + "/hermes-hypothesis")
 
 _FOREIGN_PREFIXES = ("OPENAI_", "OPENROUTER_", "HERMES_", "NOUS_", "TERMINAL_", "XDG_", "GIT_")
 _FOREIGN_NAMES = (
@@ -33,7 +37,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """
     folder = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(_FOREIGN_PREFIXES) or name in _FOREIGN_NAMES or name.upper().endswith("_PROXY"):
+        if name.startswith(# Its database of examples would lie in the checkout, and make a run depend on the one before.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", tempfile.gettempdir() + "/hermes-hypothesis")
+
+_FOREIGN_PREFIXES) or name in _FOREIGN_NAMES or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("USERPROFILE", str(folder))

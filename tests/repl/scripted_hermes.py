@@ -54,6 +54,7 @@ class ScriptedAgent:
     session_id: str = "20260101-120000-abcd"
     model_name: str = "scripted"
     provider: str = "tests"
+    place: str = "local"
     context_window: int | None = 100_000
     context_tokens: int = 12_000
     requests: int = 0

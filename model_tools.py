@@ -19,6 +19,7 @@ from sandboxes.sandbox import SandboxError
 from settings import ToolsetSettings, hermes_home, is_trusted, load_settings, logs_dir
 from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import ArgumentError, Tool, error_reply
+from tools.untrusted import mark
 
 log = logging.getLogger("hermes.tools")
 
@@ -70,7 +71,7 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
         decision = await runtime.gate.authorize(request)
         waited = time.monotonic() - asked
         if decision.verdict == "allow":
-            reply = await tool.handler(runtime, **bound)
+            reply = mark(await tool.handler(runtime, **bound), request, runtime)
         else:
             refusal = {"error": f"denied: {decision.reason}"}
             reply = ToolReply(json.dumps(refusal, ensure_ascii=False), "denied")

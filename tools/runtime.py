@@ -25,7 +25,8 @@ class ToolReply:
     """What a tool gives back: JSON text for the model, a status, perhaps a picture for the person.
 
     `model_tools.call_tool` fills in `approval`, what a person answered where their word was needed, and
-    `waited`, the seconds until they did.
+    `waited`, the seconds until they did. It puts a tool's `untrusted`, the source of text nobody vouches for
+    ("web page"), into the content, and tells the gate.
     """
 
     content: str
@@ -33,6 +34,7 @@ class ToolReply:
     display: Display | None = None
     approval: Approval = ""
     waited: float = 0.0
+    untrusted: str = ""
 
 
 AskPerson: TypeAlias = Callable[[str, list[str]], Awaitable[str]]

@@ -37,10 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """
     folder = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(# Its database of examples would lie in the checkout, and make a run depend on the one before.
-os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", tempfile.gettempdir() + "/hermes-hypothesis")
-
-_FOREIGN_PREFIXES) or name in _FOREIGN_NAMES or name.upper().endswith("_PROXY"):
+        if name.startswith(_FOREIGN_PREFIXES) or name in _FOREIGN_NAMES or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("USERPROFILE", str(folder))

@@ -20,6 +20,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from sandboxes.bounded_output import OutputCapture
 from sandboxes.process_tree import MARKER, end_tree, find_tree, group_exists
@@ -33,6 +34,16 @@ LATE = 0.5
 _CHUNK = 64 * 1024
 _LARGE_CHUNK = 1024 * 1024
 _F_SETPIPE_SZ = 1031  # fcntl(2); the module names it only on Linux
+
+
+class Started(Protocol):
+    """A process that was started; `subprocess.Popen` is one, and says the same of its end."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int: ...
 
 
 class RunningCommand:
@@ -83,10 +94,9 @@ class RunningCommand:
         self._said, errors = os.pipe() if reports is not None else (-1, stderr)
         try:
             os.set_blocking(self._pipe, False)
-            self._popen = subprocess.Popen(
-                argv, env={**env, MARKER: marker}, cwd=cwd, stdin=stdin, stdout=writer, stderr=errors,
-                start_new_session=True,
-            )  # fmt: skip
+            self._popen = self._launch(
+                argv, env={**env, MARKER: marker}, cwd=cwd, stdin=stdin, stdout=writer, stderr=errors
+            )
         except BaseException:
             self._close_pipes()
             raise
@@ -96,10 +106,10 @@ class RunningCommand:
                 os.close(errors)
         self.pid = self._popen.pid
         try:
-            self._ended = _exit_descriptor(self._popen)
+            self._ended = self._watch()
             threading.Thread(target=self._pump, name=f"command-{self.pid}", daemon=True).start()
         except (OSError, RuntimeError) as error:  # no descriptor or no thread to be had
-            os.killpg(self.pid, signal.SIGKILL)
+            self._kill_group()
             self._popen.wait()
             self._close_pipes()
             raise OSError(errno.EAGAIN, f"nothing can watch over it: {error}") from error
@@ -167,7 +177,19 @@ class RunningCommand:
         """KILL to its process group, at once."""
         with contextlib.suppress(ProcessLookupError):
             if self._popen.poll() is None:
-                os.killpg(self.pid, signal.SIGKILL)
+                self._kill_group()
+
+    # A subclass has these where it is not this process that starts the program.
+
+    def _launch(self, argv: Sequence[str], **how: Any) -> Started:
+        return subprocess.Popen(argv, start_new_session=True, **how)
+
+    def _watch(self) -> int:
+        """A descriptor that becomes readable when the program has ended; it is closed in the end."""
+        return _exit_descriptor(self._popen)
+
+    def _kill_group(self) -> None:
+        os.killpg(self.pid, signal.SIGKILL)
 
     def _pump(self) -> None:
         poller = select.poll()
@@ -314,7 +336,7 @@ def _waiting_bytes(pipe: int) -> int:
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
 
 
-def _exit_descriptor(popen: subprocess.Popen[bytes]) -> int:
+def _exit_descriptor(popen: Started) -> int:
     """A descriptor that becomes readable when the process has ended."""
     if hasattr(os, "pidfd_open"):
         return os.pidfd_open(popen.pid)

@@ -1,0 +1,99 @@
+"""Text that nobody vouches for bears its source in the reply, once and short; other text bears none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import model_tools
+from conversation.blocking import run_blocking
+from safety.gate import Gate
+from sandboxes.local import LocalSandbox
+from tools.catalog import load_tool
+from tools.runtime import ToolReply, ToolRuntime
+from tools.tool import ok_reply, tool
+from tools.untrusted import OUTSIDE, labelled
+
+
+class ListeningGate(Gate):
+    """Keeps what it is told of."""
+
+    def note_untrusted(self, source: str) -> None:
+        self.__dict__.setdefault("heard", []).append(source)
+
+    @property
+    def sources(self) -> list[str]:
+        return list(self.__dict__.get("heard", []))
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[ToolRuntime]:
+    (tmp_path / "work").mkdir()
+    gate = ListeningGate("ask", workspace=str(tmp_path / "work"), trusted=True)
+    runtime = ToolRuntime("task", LocalSandbox("task", str(tmp_path / "work")), gate)
+    yield runtime
+    run_blocking(runtime.aclose())
+
+
+def call(runtime: ToolRuntime, name: str, **arguments: Any) -> dict[str, Any]:
+    reply = run_blocking(model_tools.call_tool(load_tool(name), arguments, runtime))
+    read: dict[str, Any] = json.loads(reply.content)
+    return read
+
+
+def test_a_file_from_outside_the_working_folder_bears_its_source_first(
+    runtime: ToolRuntime, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere.md").write_text("run this\n")
+    reply = call(runtime, "read_file", path=str(tmp_path / "elsewhere.md"))
+    assert next(iter(reply)) == "untrusted" and reply["untrusted"] == OUTSIDE
+    assert reply["content"] == "1|run this"
+    found = call(runtime, "search_files", pattern="this", path=str(tmp_path))
+    assert found["untrusted"] == OUTSIDE
+    assert runtime.gate.sources == [OUTSIDE, OUTSIDE]  # type: ignore[attr-defined]
+
+
+def test_a_link_that_leads_outside_is_outside(runtime: ToolRuntime, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.md").write_text("run this\n")
+    (tmp_path / "work" / "inside.md").symlink_to(tmp_path / "elsewhere.md")
+    assert call(runtime, "read_file", path="inside.md")["untrusted"] == OUTSIDE
+
+
+def test_a_file_of_a_trusted_folder_bears_none(runtime: ToolRuntime, tmp_path: Path) -> None:
+    (tmp_path / "work" / "notes.md").write_text("mine\n")
+    assert "untrusted" not in call(runtime, "read_file", path="notes.md")
+    assert runtime.gate.sources == []  # type: ignore[attr-defined]
+
+
+def test_the_gate_knows_that_a_folder_was_never_called_trusted(runtime: ToolRuntime, tmp_path: Path) -> None:
+    (tmp_path / "work" / "notes.md").write_text("whose?\n")
+    runtime.gate.trusted = False
+    assert "untrusted" not in call(runtime, "read_file", path="notes.md"), "no tokens for every file"
+    assert len(runtime.gate.sources) == 1  # type: ignore[attr-defined]
+
+
+def test_a_tool_names_the_source_of_what_it_fetched(runtime: ToolRuntime) -> None:
+    @tool(effects=("read",))
+    async def fetch(runtime: ToolRuntime) -> ToolReply:
+        """Fetch."""
+        return ToolReply('{"text": "hello"}', untrusted="web page")
+
+    reply = run_blocking(model_tools.call_tool(fetch, {}, runtime))
+    assert reply.content == '{"untrusted": "web page", "text": "hello"}'
+    assert runtime.gate.sources == ["web page"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("content", ["{}", '{"a": 1}', "[1, 2]", '"text"', '{ "a": "}" }', "null"])
+def test_a_labelled_reply_is_json_with_all_that_was_in_it(content: str) -> None:
+    read = json.loads(labelled(content, 'MCP server "x"'))
+    assert read.pop("untrusted") == 'MCP server "x"'
+    plain = json.loads(content)
+    assert read == (plain if isinstance(plain, dict) else {"result": plain})
+
+
+def test_a_source_costs_few_characters() -> None:
+    assert len(labelled(ok_reply(a=1).content, "web page")) - len(ok_reply(a=1).content) < 30

@@ -27,8 +27,9 @@ from batches.prompts import Prompt
 from batches.row_file import RowFile, RowFileError
 from batches.statistics import CountedRow, LostRow, Statistics
 from batches.task import TaskResult
+from configuration.home import make_private_folder
 from trajectories.row_line import row_line
-from trajectories.session_file import lease_holder, make_private_folder
+from trajectories.session_file import lease_holder
 from trajectories.session_record import utc_now
 
 Line = TypeVar("Line", bound=Struct)

@@ -9,6 +9,8 @@ import secrets
 import shutil
 from pathlib import Path
 
+from configuration.home import make_private_folder
+
 
 def scratch_folder(run_folder: Path) -> Path:
     """Where the tasks of the run in `run_folder` work on this machine; always the same, so that what a
@@ -28,7 +30,7 @@ class TaskFolder:
         self.work = self.root / "work"
         self.files = self.root / "files"
         self.logs = self.root / "logs"
-        self.work.mkdir(mode=0o700, parents=True)
+        make_private_folder(self.work)
         self.files.mkdir(mode=0o700)
 
     def fill(self, source: str) -> None:

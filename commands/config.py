@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from configuration import settings_schema
-from configuration.home import SECRET_ENDINGS, SettingsError, store_secret, write_private
+from configuration.home import SECRET_ENDINGS, SettingsError, changing, store_secret, write_private
 from configuration.settings_file import SettingsFile, parse_settings, read_settings_file
 from settings import (
     Layer,
@@ -105,8 +105,9 @@ def set_value(key: str, value: str) -> None:
     wrong = [problem for _, problem in settings_schema.problems(kind, typed, keys)]
     if wrong:
         raise SettingsError(*wrong)
-    file = read_settings_file(_path()) or parse_settings("", _path())
-    _write(file, with_value(file, keys, typed))
+    with changing(_path().parent):
+        file = read_settings_file(_path()) or parse_settings("", _path())
+        _write(file, with_value(file, keys, typed))
     click.echo(f"{key} is set in {_path()}")
     _tell_what_wins(key)
 
@@ -117,14 +118,15 @@ def unset(key: str) -> None:
     """Take KEY out of your settings file."""
     from configuration.settings_edit import without_value
 
-    file = read_settings_file(_path())
-    text = without_value(file, key.split(".")) if file is not None else None
-    if file is None or text is None:
-        _known(key)
-        click.echo(f"{key} does not stand in {_path()}; nothing was changed", err=True)
-        return
-    _write(file, text)
-    click.echo(f"{key} is taken out of {_path()}")
+    with changing(_path().parent):
+        file = read_settings_file(_path())
+        text = without_value(file, key.split(".")) if file is not None else None
+        if file is not None and text is not None:
+            _write(file, text)
+            click.echo(f"{key} is taken out of {_path()}")
+            return
+    _known(key)
+    click.echo(f"{key} does not stand in {_path()}; nothing was changed", err=True)
 
 
 @config.command()

@@ -8,7 +8,7 @@ import re
 import time
 from pathlib import Path
 
-from configuration.home import SettingsError, logs_dir
+from configuration.home import SettingsError, logs_dir, make_private_folder
 
 
 class _NoLogins(logging.Formatter):
@@ -27,8 +27,9 @@ def start_debug_log() -> Path:
     folder = logs_dir()
     path = folder / f"debug-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        make_private_folder(folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW
+        handle = os.open(path, flags, 0o600)
     except OSError as error:
         raise SettingsError(f"cannot write the log {path}: {error.strerror or error}") from error
     output = logging.StreamHandler(open(handle, "a", encoding="utf-8"))  # noqa: SIM115 -- open until the end

@@ -10,12 +10,12 @@ from typing import IO, Any, NamedTuple
 import click
 import msgspec
 
+from configuration.home import make_private_folder
 from corpus.reading import is_session_file
 from corpus.writing import OutputError, replaced
 from trajectories.columns import write_parquet
 from trajectories.formats.registry import FORMATS, Format
 from trajectories.row_line import row_line
-from trajectories.session_file import make_private_folder
 
 
 class Export(NamedTuple):

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from commands.chat_options import ChatOptions
-from configuration.home import hermes_home
+from configuration.home import hermes_home, write_private
 from repl.repl import run_repl
 
 if TYPE_CHECKING:
@@ -139,9 +139,8 @@ async def _offer_local_server(loaded: LoadedSettings, face: ReplFace) -> bool:
 
             ReplConfig().set("model.provider", server.name)
             return True
-        declined.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with declined.open("a", encoding="utf-8") as file:
-            file.write(server.url + "\n")
+        refused.append(server.url)
+        write_private(declined, "\n".join(refused) + "\n")
     return False
 
 

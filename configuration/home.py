@@ -8,8 +8,10 @@ logs/                  sessions and trajectories
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
@@ -59,19 +61,30 @@ def logs_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(given).absolute() if given else hermes_home(environ) / "logs"
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make `folder` and its missing parents, mode 0700, whatever the umask. Raises OSError."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_private(path: Path, content: str) -> None:
     """Replaces `path` by `content` (UTF-8) in one step, readable and writable by its owner alone.
 
     A symbolic link stays and its target is replaced. The folder is made, mode 0700, if it is not there.
+    What is read before to be written again belongs inside `changing`.
 
     Raises:
         SettingsError: it cannot be written; the old file is then as it was.
     """
     target = Path(os.path.realpath(path))
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        make_private_folder(target.parent)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with open(handle, "wb") as file:
                 os.fchmod(handle, 0o600)
@@ -86,6 +99,33 @@ def write_private(path: Path, content: str) -> None:
         raise SettingsError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+@contextlib.contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """Held while files in `folder` are read and written again; another process that does so waits.
+
+    The folder is made, mode 0700, if it is not there. Where the file system has no locks, nobody waits.
+
+    Raises:
+        SettingsError: the folder cannot be made or read.
+    """
+    import fcntl
+
+    try:
+        make_private_folder(folder)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SettingsError(f"cannot use the folder {folder}: {error.strerror or error}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EINVAL):
+                raise SettingsError(f"cannot lock {folder}: {error.strerror or error}") from error
+        yield
+    finally:
+        os.close(handle)
+
+
 def read_secrets(environ: Mapping[str, str] = os.environ, names: Iterable[str] = ()) -> dict[str, str]:
     """Secrets by variable name: those of `.env` in the home, overridden by those of the environment.
 
@@ -96,12 +136,12 @@ def read_secrets(environ: Mapping[str, str] = os.environ, names: Iterable[str] =
         SettingsError: `.env` is open to others, cannot be read, or has a line that is not NAME=VALUE.
     """
     path = hermes_home(environ) / ".env"
-    secrets = _read_env_file(path)
-    wanted = {*names, *secrets}
+    found = _read_env_file(path)
+    wanted = {*names, *found}
     for name, value in environ.items():
         if value and (name in wanted or name.endswith(SECRET_ENDINGS)):
-            secrets[name] = value
-    return {name: value for name, value in secrets.items() if value}
+            found[name] = value
+    return {name: value for name, value in found.items() if value}
 
 
 def _read_env_file(path: Path) -> dict[str, str]:
@@ -166,15 +206,16 @@ def store_secret(name: str, value: str, environ: Mapping[str, str] = os.environ)
     ):  # how Python reads bytes it cannot decode
         raise SettingsError(f"the value for {name} is not UTF-8 text; nothing was stored")
     path = hermes_home(environ) / ".env"
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        lines = []
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}") from error
     quoted = f'"{value}"' if value != value.strip() or value[0] in "'\"" else value
-    kept = [line for line in lines if not _assigns(line, name)]
-    write_private(path, "\n".join([*kept, f"{name}={quoted}"]) + "\n")
+    with changing(path.parent):
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except FileNotFoundError:
+            lines = []
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"cannot read {path}: {error}") from error
+        kept = [line for line in lines if not _assigns(line, name)]
+        write_private(path, "\n".join([*kept, f"{name}={quoted}"]) + "\n")
     return path
 
 
@@ -219,11 +260,12 @@ def trust_question(folder: Path, instructions: str) -> str:
 def _remember(answer: str, folder: Path, environ: Mapping[str, str]) -> None:
     import json
 
-    answers = _answers(environ)
     path = os.path.realpath(folder)
-    for name, folders in answers.items():
-        answers[name] = sorted({*folders, path} if name == answer else {*folders} - {path})
-    write_private(hermes_home(environ) / "trusted_folders.json", json.dumps(answers, indent=2) + "\n")
+    with changing(hermes_home(environ)):
+        answers = _answers(environ)
+        for name, folders in answers.items():
+            answers[name] = sorted({*folders, path} if name == answer else {*folders} - {path})
+        write_private(hermes_home(environ) / "trusted_folders.json", json.dumps(answers, indent=2) + "\n")
 
 
 def _answers(environ: Mapping[str, str]) -> dict[str, list[str]]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Iterable
+from pathlib import Path
 
 from prompt_toolkit.history import History
+
+from configuration.home import make_private_folder
 
 READ_AT_MOST = 256 * 1024
 """Bytes read from the end of the file: some thousand entries, a few milliseconds."""
@@ -46,7 +49,7 @@ class InputHistory(History):
 
         line = json.dumps(string, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            make_private_folder(Path(self.path).parent)
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 os.write(handle, line)

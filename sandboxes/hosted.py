@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from configuration.home import make_private_folder
 from conversation.blocking import run_blocking
 from sandboxes.bounded_output import OutputCapture
 from sandboxes.command_streams import in_this_loop
@@ -349,7 +350,7 @@ class HostedSandbox:
         try:
             if self._spill_dir is None:
                 return private_folder()
-            Path(self._spill_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(Path(self._spill_dir))
         except OSError:
             return None
         return Path(self._spill_dir)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from configuration.home import make_private_folder
 from safety.confinement import UNCONFINED
 from safety.paths import existing_canonical
 from sandboxes import local_files
@@ -237,7 +238,7 @@ class LocalSandbox:
                     self._folder_for_files = private_folder()
                 else:
                     self._folder_for_files = Path(self._spill_dir)
-                    self._folder_for_files.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    make_private_folder(self._folder_for_files)
             except OSError:
                 return None
         return self._folder_for_files

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from configuration.home import make_private_folder
 from conversation.message import Usage
 from trajectories.session_id import new_session_id
 from trajectories.session_load import Session, SessionError, load_session
@@ -307,16 +308,6 @@ def delete_session(path: Path) -> None:
             os.close(fd)
     except OSError as error:
         raise SessionError(f"cannot delete {path}: {error.strerror}") from None
-
-
-def make_private_folder(folder: Path) -> None:
-    """Make `folder` and its missing parents, readable by their owner only."""
-    missing = []
-    while not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for each in reversed(missing):
-        each.mkdir(mode=0o700, exist_ok=True)
 
 
 def lease_holder(fd: int) -> int | None:

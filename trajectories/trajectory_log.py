@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configuration.home import make_private_folder
 from trajectories.row_line import row_line
-from trajectories.session_file import make_private_folder
 from trajectories.session_load import Session
 from trajectories.sharegpt import sharegpt_row
 

@@ -8,6 +8,7 @@ if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   exit 1
 fi
 umask 077
+if [ -n "${HOME-}" ] && [ ! -e "$HOME" ]; then mkdir -p -- "$HOME" 2> /dev/null; fi
 folder=$2 known=1
 if [ -z "$folder" ] || [ -L "$folder" ] || [ ! -O "$folder" ]; then
   known=0

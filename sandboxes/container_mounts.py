@@ -1,0 +1,104 @@
+"""What of this machine a container sees: the working folder, without what is the agent's or private."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from configuration.sandbox_settings import MountMode
+from safety.paths import canonical, is_within, private_places, touches
+from sandboxes.sandbox import SandboxError
+
+_NO_PROJECTS = (
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/mnt", "/opt", "/proc",
+    "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/run", "/var/tmp",
+    "/Users", "/Library", "/System", "/private", "/private/tmp", "/private/var", "/private/etc",
+)  # fmt: skip
+"""Folders of the system: what is in them, sockets above all, opens ways around a container."""
+_NOT_WITHIN = ("/proc", "/sys", "/dev", "/boot", "/run/docker", "/run/containerd", "/var/lib/docker",
+               "/var/lib/containers")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder of this machine at the path `target` inside, without `hidden`, places below `source`."""
+
+    source: str
+    target: str
+    writable: bool
+    hidden: tuple[str, ...] = ()
+
+    def options(self) -> list[str]:
+        """For `docker run` and `podman run`."""
+        bind = f"source={self.source}", f"target={self.target}"
+        if self.writable:
+            given = [_mount("type=bind", *bind)]
+        elif _has_mounts(self.source):
+            # A mount below it would stay writable: only the newest engines make those read-only too.
+            given = [_mount("type=bind", *bind, "readonly", "bind-nonrecursive=true")]
+        else:
+            given = [_mount("type=bind", *bind, "readonly")]
+        for place in self.hidden:
+            target = f"target={self.target}{place[len(self.source) :]}"
+            if os.path.isdir(place):
+                given.append(_mount("type=tmpfs", target, "tmpfs-mode=0555", "tmpfs-size=4096"))
+            elif os.path.lexists(place):
+                given.append(_mount("type=bind", "source=/dev/null", target, "readonly"))
+        return [word for mount in given for word in ("--mount", mount)]
+
+
+def project_mount(name: str, cwd: str, mode: MountMode, hidden: Iterable[str]) -> Mount | None:
+    """The working folder `cwd` as the settings say; None where it is not mounted.
+
+    Args:
+        name: of the backend, for messages.
+        hidden: places that nothing inside may see, besides PRIVATE of safety.places; the agent's own.
+
+    Raises SandboxError where it must not be mounted.
+    """
+    if mode == "none":
+        return None
+    source = canonical(cwd)
+    own = [canonical(place) for place in hidden]
+    instead = "Choose another folder (terminal.cwd), or set docker.mount to none"
+    if source in _NO_PROJECTS or any(is_within(source, place) for place in _NOT_WITHIN):
+        raise SandboxError(
+            f"{name}: {cwd} is a folder of the system; mounted into a container it would open a way out "
+            f"of it. {instead}"
+        )
+    if not os.path.isdir(source):
+        raise SandboxError(f"{name}: the working folder {cwd} does not exist")
+    for place in own:
+        if touches(source, place):
+            raise SandboxError(
+                f"{name}: {cwd} belongs to the agent itself ({place}): its keys and sessions must not be "
+                f"seen inside. {instead}"
+            )
+    places = dict.fromkeys((*own, *private_places()))
+    return Mount(source, cwd, mode == "write", tuple(place for place in places if is_within(place, source)))
+
+
+def make_hidden(mount: Mount, own: Sequence[str]) -> None:
+    """Make those of the agent's own folders that are to be hidden: later it would be too late."""
+    for place in own:
+        if canonical(place) in mount.hidden:
+            os.makedirs(place, 0o700, exist_ok=True)
+
+
+def _mount(*fields: str) -> str:
+    """As --mount reads it: comma-separated values, quoted where needed (RFC 4180)."""
+    return ",".join(
+        '"' + each.replace('"', '""') + '"' if any(sign in each for sign in ',"\n') else each
+        for each in fields
+    )
+
+
+def _has_mounts(folder: str) -> bool:
+    """Whether something is mounted below `folder`; see proc(5) on mountinfo."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            points = [line.split()[4].replace("\\040", " ") for line in file]
+    except OSError:
+        return False
+    return any(point != folder and is_within(point, folder) for point in points)

@@ -2,7 +2,7 @@
 
 Each becomes `[redacted:KIND]`. What merely looks random (hashes, UUIDs, encoded pictures) stays. Text without
 secrets is passed at the speed of a few searches: only what could hold one is looked at closely. Doing it
-twice changes nothing.
+twice changes nothing. For text that comes in pieces see `safety.stream_redact`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,17 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from operator import itemgetter
+from struct import iter_unpack
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from safety.known_secrets import SHORTEST as SHORTEST
+from safety.known_secrets import worth_hiding
 from safety.secret_shapes import (
+    ENCODED,
+    LINE_BREAK,
+    LONG_LINE,
     MAY_BE_ASSIGNED,
     TOKEN_BEGINS,
     Found,
@@ -27,25 +34,38 @@ from safety.secret_shapes import (
     long_runs,
     private_keys,
     tokens,
+    url_keys,
     url_passwords,
+    wrapped_blocks,
 )
 
-SHORTEST = 8
-"""Known secrets with fewer characters are left alone: they would be found in innocent words."""
+_GRAM = 8
+_STEP = 20 - _GRAM + 1
+_SAMPLE = f"{_GRAM}s{_STEP - _GRAM}x"
+"""For `struct`: of each _STEP bytes the first _GRAM."""
 
 _Find = Callable[[bytes], Iterable[Found]]
 
 
 class Redactor:
-    """`secrets` are values that must not appear, whether plain or in JSON, URL or base64 form; those
-    shorter than SHORTEST are ignored."""
+    """`secrets` are values that must not appear, whether plain or escaped (JSON, URL, Python), in base64 at
+    any place of a longer text, or hexadecimal. Those that are not `worth_hiding` are ignored."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+        self._secrets: set[str] = set()
+        self.learn(*secrets)
+
+    def learn(self, *secrets: str) -> None:
+        """From here on these are known too: a password that was just typed, say."""
+        self._secrets.update(secret for secret in secrets if worth_hiding(secret))
+        forms = {form for secret in self._secrets for form in _forms(secret)}
+        self.forms = sorted(forms)
+        """Every way a known secret may be written, as UTF-8."""
         self._known = re.compile(b"|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
         # what has a long run is looked for among the runs alone, which are a small part of a text
         runs = {form: max(re.findall(rb"[A-Za-z0-9_-]{20,}", form), key=len, default=b"") for form in forms}
         self._in_runs = {run for run in runs.values() if run}
+        self._grams = {run[place : place + _GRAM] for run in self._in_runs for place in range(_STEP)}
         self._anywhere = {form for form, run in runs.items() if not run}
 
     def redact(self, text: str) -> tuple[str, Counter[str]]:
@@ -58,10 +78,39 @@ class Redactor:
             data = _replaced(data, find, found)
         return (data.decode("utf-8", "surrogatepass") if found else text), found
 
+    def known_from(self, data: bytes, place: int) -> int:
+        """`place`, or where the known secret begins in the midst of which it is."""
+        longest = max(map(len, self.forms), default=0)
+        first = max(0, place - 2 * longest - 200)
+        window = data[first : place + longest]
+        spans = [match.span() for match in self._known.finditer(window)] if self.forms else []
+        if self.forms and LONG_LINE in window.translate(ENCODED):
+            spans += [(start, end) for _, start, end in self._wrapped_secrets(window)]
+        return min([place, *(start + first for start, end in spans if start < place - first < end)])
+
     def redact_json(self, value: Any) -> tuple[Any, Counter[str]]:
         """The same for a JSON value: every string in it, keys too. Strings that hold JSON text stay JSON."""
         found: Counter[str] = Counter()
         return self._walk(value, found), found
+
+    def _holds_known(self, data: bytes, runs: bytes) -> bool:
+        """All the runs of known secrets are looked for at once: of any that is there, one of the grams stands
+        at a multiple of _STEP."""
+        grams = iter_unpack(_SAMPLE, runs + bytes(-len(runs) % _STEP + _STEP))
+        if not self._grams.isdisjoint(map(itemgetter(0), grams)) and any(
+            run in runs for run in self._in_runs
+        ):
+            return True
+        return any(form in data for form in self._anywhere)
+
+    def _wrapped_secrets(self, text: bytes) -> Iterator[Found]:
+        """Known secrets in encoded text that is broken into lines, wherever the breaks are."""
+        for start, end in wrapped_blocks(text):
+            joined = LINE_BREAK.sub(b"", text[start:end])
+            if self._holds_known(joined, joined):
+                places = unwrapped_places(text, start, end)
+                for match in self._known.finditer(joined):
+                    yield "known-secret", places[match.start()], places[match.end() - 1] + 1
 
     def _walk(self, value: Any, found: Counter[str]) -> Any:
         if isinstance(value, str):
@@ -98,8 +147,10 @@ class Redactor:
     def _searches(self, data: bytes) -> Iterator[_Find]:
         """The searches that are worth their time on `data`, in order. All secrets have to pass this look."""
         runs = b" ".join([b"", *(data[first:last] for first, last in long_runs(data))])
-        if any(run in runs for run in self._in_runs) or any(form in data for form in self._anywhere):
+        if self._holds_known(data, runs):
             yield lambda text: (("known-secret", *match.span()) for match in self._known.finditer(text))
+        if self.forms and LONG_LINE in data.translate(ENCODED):
+            yield self._wrapped_secrets
         if b"PRIVATE KEY" in data:
             yield private_keys
         if TOKEN_BEGINS.search(runs):
@@ -108,6 +159,8 @@ class Redactor:
             yield tokens
         if b"://" in data and b"@" in data:
             yield url_passwords
+        if b"=" in data and (b"?" in data or b"&" in data):
+            yield url_keys
         if b"earer" in data:
             yield bearer_tokens
         if b"asic " in data:
@@ -136,18 +189,37 @@ def _mark(kind: str, found: Counter[str]) -> str:
     return f"[redacted:{kind}]"
 
 
+def unwrapped_places(text: bytes, start: int, end: int) -> list[int]:
+    """Where in `text` each byte of `text[start:end]` stands, its line breaks left out."""
+    places: list[int] = []
+    for line_break in LINE_BREAK.finditer(text, start, end):
+        places.extend(range(start, line_break.start()))
+        start = line_break.end()
+    places.extend(range(start, end))
+    return places
+
+
 def _forms(secret: str) -> Iterator[bytes]:
     """How `secret` may be written. Of base64 the part that it fills alone, at each of the three places it
     may begin at inside a longer text."""
+    data = secret.encode("utf-8", "surrogatepass")
+    in_json = json.dumps(secret)[1:-1]
+    in_url = quote(secret, safe="", errors="surrogatepass")
     for text in (
         secret,
-        quote(secret, safe="", errors="surrogatepass"),
-        quote_plus(secret, errors="surrogatepass"),
-        json.dumps(secret)[1:-1],
+        in_json,
+        json.dumps(in_json)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
+        in_url,
+        re.sub(r"%..", lambda escape: escape[0].lower(), in_url),
+        quote_plus(secret, errors="surrogatepass"),
+        quote(secret, errors="surrogatepass"),
+        repr(secret)[1:-1],
+        repr(data)[2:-1],
+        data.hex(),
+        data.hex().upper(),
     ):
         yield text.encode("utf-8", "surrogatepass")
-    data = secret.encode("utf-8", "surrogatepass")
     encoded = [b64encode(data).rstrip(b"=")]
     for before in range(3):
         whole = (before + len(data)) // 3 * 3 - before  # up to the last full group of three bytes

@@ -9,7 +9,9 @@ the text, whatever it holds. Text is UTF-8 here: bytes are searched several time
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 Found: TypeAlias = tuple[str, int, int]
@@ -75,6 +77,14 @@ _MOST_BEFORE = 24
 _CLASSES = bytes(
     ord("w") if byte < 128 and (chr(byte).isalnum() or chr(byte) in "_-") else ord(" ") for byte in range(256)
 )
+LONG_LINE = b"w" * 60
+"""Encoders break lines at 60 (`xxd -p`), 64 (PEM, openssl) or 76 characters (MIME, base64)."""
+ENCODED = bytes(
+    ord("w") if byte < 128 and (chr(byte).isalnum() or chr(byte) in "+/_-") else byte for byte in range(256)
+)
+LINE_BREAK = re.compile(rb"\r?\n|(?:\\+r)?\\+n")
+"""As it stands, or escaped in JSON."""
+_NOT_ENCODED = re.compile(rb"[^A-Za-z0-9+/_-]")
 _BEGIN = "|".join(token.begins for token in TOKENS)
 _BEFORE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4}))"
 """Not in the middle of a word; in JSON text the letter of an escape such as `\\n` may stand before."""
@@ -92,7 +102,12 @@ _HEADER = re.compile(rb"authorization[\\\"']{0,8}\s{0,4}[:=]\s{0,4}[\\\"']{0,8}b
 _URL_PASSWORD = re.compile(rb"://[^\s/@:\"'<>\\{}$]{0,100}:([^\s/@\"'<>\\{}$*\[\]]{1,200})@(?=[A-Za-z0-9\[])")
 """What is in braces or begins with a dollar sign is the place for a password, not one."""
 
-_KEY_ID = re.compile(rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
+_URL_KEY = re.compile(rb"[?&;]([A-Za-z0-9_.-]{0,40})=([A-Za-z0-9_.~%+/-]{16,})(?![(\[])")
+_URL_KEY_NAME = re.compile(
+    rb"(?:key|token|sig|signature|secret|password|passwd|auth|credential|(?<![a-z])code)\Z", re.IGNORECASE
+)
+
+_KEY_ID = re.compile(rb"A[KS]IA(?<![A-Za-z0-9]A[KS]IA)[A-Z0-9]{16}(?![A-Za-z0-9])")
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 _NEAR = 300
 
@@ -128,9 +143,29 @@ def long_runs(text: bytes) -> Iterator[tuple[int, int]]:
         start = classes.find(_LONG_RUN, end)
 
 
+def wrapped_blocks(text: bytes) -> Iterator[tuple[int, int]]:
+    """Base64 or hexadecimal text over several lines, the first of them long."""
+    classes = text.translate(ENCODED)
+    start = classes.find(LONG_LINE)
+    while start >= 0:
+        end = _end_of_line(text, start)
+        lines = 1
+        while line_break := LINE_BREAK.match(text, end):
+            end = _end_of_line(text, line_break.end())
+            lines += 1
+        if lines > 1:
+            yield start, end
+        start = classes.find(LONG_LINE, end)
+
+
+def _end_of_line(text: bytes, start: int) -> int:
+    beyond = _NOT_ENCODED.search(text, start)
+    return beyond.start() if beyond else len(text)
+
+
 def tokens(text: bytes) -> Iterator[Found]:
     end = 0
-    for first, last in long_runs(text):
+    for first, last in _runs_with_begins(text):
         for place in _PLACE.finditer(text, max(first, end), last):
             match = _ANY_TOKEN.match(text, place.start()) if place.start() >= end else None
             if match is not None:
@@ -140,9 +175,32 @@ def tokens(text: bytes) -> Iterator[Found]:
                     yield token.kind, *match.span()
 
 
+def _runs_with_begins(text: bytes) -> Iterator[tuple[int, int]]:
+    """Those of `long_runs` in or before which a token may begin; one search finds them all."""
+    runs = list(long_runs(text))
+    ends = list(accumulate(1 + last - first for first, last in runs))
+    joined = b" ".join([b"", *(text[first:last] for first, last in runs)])
+    seen = -1
+    for begin in TOKEN_BEGINS.finditer(joined):
+        run = bisect_left(ends, begin.end() - 1)
+        if run != seen:
+            seen = run
+            yield runs[run]
+
+
 def url_passwords(text: bytes) -> Iterator[Found]:
     for match in _URL_PASSWORD.finditer(text):
         yield "url-password", *match.span(1)
+
+
+def url_keys(text: bytes) -> Iterator[Found]:
+    """The value of what the query of a URL calls a key, a token, a signature, if it is random."""
+    for match in _URL_KEY.finditer(text):
+        value = match[2]
+        named = _URL_KEY_NAME.search(match[1]) is not None
+        an_id = match[1].lower() in (b"key", b"code") and _AN_ID.fullmatch(value)
+        if named and not an_id and not _EXAMPLE.search(value) and _is_mixed(value, 3):
+            yield "url-key", *match.span(2)
 
 
 def bearer_tokens(text: bytes) -> Iterator[Found]:
@@ -165,8 +223,13 @@ def is_assigned_secret(name: bytes, value: bytes, *, quoted: bool) -> bool:
         return False
     if _EXAMPLE.search(value) or (not named["strong"] and _AN_ID.fullmatch(value)):
         return False
+    return _is_mixed(value, 1 if quoted else 3)
+
+
+def _is_mixed(value: bytes, least: int) -> bool:
+    """Whether letters and digits change places `least` times, and eight different ones are there."""
     changes = len(re.findall(rb"[A-Za-z](?=[0-9])|[0-9](?=[A-Za-z])", value))
-    return changes >= (1 if quoted else 3) and len(set(value)) >= 8
+    return changes >= least and len(set(value)) >= 8
 
 
 def assigned_secrets(text: bytes) -> Iterator[Found]:

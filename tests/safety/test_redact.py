@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import random
-import string
 import time
 import uuid
 from pathlib import Path
@@ -23,40 +22,7 @@ from safety.secret_shapes import (
     tokens,
     url_passwords,
 )
-
-BASE62 = string.ascii_letters + string.digits
-
-
-def random_text(length: int, letters: str = BASE62, seed: int = 7) -> str:
-    """Random, and with a digit and a letter of each case in it."""
-    source = random.Random(seed)
-    return "a1Z9" + "".join(source.choice(letters) for _ in range(length - 4))
-
-
-SECRETS = {
-    "openai": ("api-key", "sk-proj-" + random_text(100) + "_" + random_text(20)),
-    "openai of old": ("api-key", "sk-" + random_text(48)),
-    "anthropic": ("anthropic-key", "sk-ant-api03-" + random_text(90) + "-AA"),
-    "openrouter": ("openrouter-key", "sk-or-v1-" + hashlib.sha256(b"x").hexdigest()),
-    "github": ("github-token", "ghp_" + random_text(36)),
-    "github server": ("github-token", "ghs_" + random_text(36)),
-    "github fine": ("github-token", "github_pat_" + random_text(22) + "_" + random_text(59)),
-    "gitlab": ("gitlab-token", "glpat-" + random_text(20)),
-    "aws id": ("aws-key-id", "AKIA" + "Q3EGRZ7WPVTN2X5K"),
-    "google": ("google-key", "AIza" + random_text(35)),
-    "slack": ("slack-token", "xoxb-1234567890-9876543210-" + random_text(24)),
-    "stripe": ("stripe-key", "sk_live_" + random_text(24)),
-    "huggingface": ("huggingface-token", "hf_" + random_text(34)),
-    "npm": ("npm-token", "npm_" + random_text(36)),
-    "groq": ("groq-key", "gsk_" + random_text(52)),
-    "firecrawl": ("firecrawl-key", "fc-" + hashlib.md5(b"x").hexdigest()),
-    "sendgrid": ("sendgrid-key", "SG." + random_text(22) + "." + random_text(43)),
-    "telegram": ("telegram-token", "123456789:AA" + random_text(33)),
-    "jwt": (
-        "jwt",
-        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0." + random_text(43),
-    ),
-}
+from tests.safety.samples import BASE62, SECRETS, random_text
 
 AROUND = {
     "alone": "{}",

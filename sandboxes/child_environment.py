@@ -29,7 +29,7 @@ def child_environment(environ: Mapping[str, str], env_pass: Iterable[str] = ()) 
         env_pass: more names the person allows; `*` works. A name that looks like a secret passes only if
             it is spelled out, never through `*`.
 
-    URLs with a login in them (a proxy's) pass only if spelled out too.
+    URLs with a login in them (a proxy's) pass only if spelled out too. PATH keeps its absolute folders.
     """
     exact = {name for name in env_pass if "*" not in name}
     patterns = [*ALLOWED, *(name for name in env_pass if "*" in name)]
@@ -43,6 +43,8 @@ def child_environment(environ: Mapping[str, str], env_pass: Iterable[str] = ()) 
             and not _URL_WITH_LOGIN.match(value)
         )
     }
-    child.setdefault("PATH", os.defpath)
+    # Not "." or an empty entry: a folder may bring a program named like one of the system's.
+    absolute = [entry for entry in child.get("PATH", "").split(os.pathsep) if os.path.isabs(entry)]
+    child["PATH"] = os.pathsep.join(absolute) or os.defpath
     child["TERM"] = "dumb"
     return child

@@ -42,6 +42,11 @@ def test_a_path_is_always_there() -> None:
     assert child_environment({})["PATH"]
 
 
+def test_programs_are_not_looked_for_in_the_folder_one_is_in() -> None:
+    assert child_environment({"PATH": ".:/a::bin:/b:"})["PATH"] == "/a:/b"
+    assert child_environment({"PATH": "."})["PATH"].startswith("/")
+
+
 def test_keys_are_absent_from_the_environment_of_commands(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

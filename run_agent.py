@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +109,7 @@ class AIAgent:
         self.rollout = rollout
         self._passing_folder = passing_folder
         self._api_key = api_key
-        self._redactor = partial(assembly.make_redactor, self.environ, api_key)
+        self.redactor = assembly.redactor_of(self.settings, self.environ, api_key)
         self._ephemeral = ephemeral_system_prompt
         self._prefill = list(prefill_messages)
         self._progress = tool_progress_callback
@@ -321,7 +320,7 @@ class AIAgent:
         if self._writer is None or not self._writer.path.exists():
             raise ValueError("nothing is saved yet: say something first (or saving is off)")
         target = Path(self.cwd, os.path.expanduser(path or f"{self.session_id}.json"))
-        assembly.write_row(self._writer.path, target, self._redactor())
+        assembly.write_row(self._writer.path, target, self.redactor())
         return str(target)
 
     async def aclose(self) -> list[str]:
@@ -398,6 +397,8 @@ class AIAgent:
                 if self.save
                 else None
             )
+        if self._writer is not None:
+            self._writer.redactor = self.redactor
         self._git_unknown = session is None and self._writer is not None and not self._passing_folder
         history.ephemeral, history.prefill = self._ephemeral, self._prefill
         recorder: Recorder = SessionRecorder(self._writer, self._complain) if self._writer else NoRecorder()
@@ -481,7 +482,7 @@ class AIAgent:
         """Give the session back and append its training row."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            redactor = self._redactor if self.settings.sessions.trajectories else None
+            redactor = self.redactor if self.settings.sessions.trajectories else None
             problem = assembly.close_session(writer, self.logs, redactor)
             if problem:
                 self._complain(problem)

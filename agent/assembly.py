@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from agent.toolbox import Toolbox
 from configuration.version import VERSION
 from safety.confinement import Confinement
 from safety.gate import AskPermission, Gate, Mode
-from settings import Settings, SettingsError, read_secrets
+from settings import Settings
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.session_record import ChangeRecord, Header
@@ -153,15 +154,18 @@ async def note_git(folder: str, recorder: Recorder) -> None:
         recorder.git(state)
 
 
-def make_redactor(environ: Mapping[str, str], api_key: str) -> Redactor:
-    """What takes the person's own secrets, and all of a known shape, out of rows."""
-    from safety.redact import Redactor
+def redactor_of(settings: Settings, environ: Mapping[str, str], api_key: str = "") -> Callable[[], Redactor]:
+    """Gives what takes the person's own secrets, and all of a known shape, out of what is written; made once,
+    when it is first needed."""
 
-    try:
-        known = read_secrets(environ)
-    except SettingsError:  # a file of secrets that cannot be read now: shapes are still known
-        known = {}
-    return Redactor([*known.values(), api_key])
+    @functools.cache
+    def make() -> Redactor:
+        from safety.known_secrets import person_secrets
+        from safety.redact import Redactor
+
+        return Redactor(person_secrets(environ, settings, [api_key]))
+
+    return make
 
 
 def write_row(session: Path, target: Path, redactor: Redactor) -> None:

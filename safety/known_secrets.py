@@ -108,6 +108,15 @@ def settings_secrets(value: Any, name: str = "") -> Iterator[str]:
             yield _SCHEME.sub("", value)
 
 
+def _named_variables(settings: Any, name: str = "") -> Iterator[str]:
+    """The variables that settings name as holding a key, in fields that end in `key_env`."""
+    if isinstance(settings, dict):
+        for key, each in settings.items():
+            yield from _named_variables(each, str(key))
+    elif isinstance(settings, str) and name.endswith("key_env") and settings:
+        yield settings
+
+
 def person_secrets(
     environ: Mapping[str, str] = os.environ, settings: Any = None, more: Iterable[str] = ()
 ) -> list[str]:
@@ -115,15 +124,23 @@ def person_secrets(
     `more`. A `.env` that cannot be read now adds none."""
     from configuration.home import SettingsError, read_secrets
 
+    plain: Any = None
+    if settings is not None:
+        import msgspec
+
+        plain = msgspec.to_builtins(settings)
     try:
         stored = read_secrets(environ)
     except SettingsError:
         stored = {}
-    found = [*environment_secrets(environ), *file_secrets(stored), *more]
-    if settings is not None:
-        import msgspec
-
-        found += settings_secrets(msgspec.to_builtins(settings))
+    variables = (environ.get(name, "") for name in _named_variables(plain))
+    found = [
+        *environment_secrets(environ),
+        *file_secrets(stored),
+        *settings_secrets(plain),
+        *variables,
+        *more,
+    ]
     return sorted({secret for secret in found if worth_hiding(secret)})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TypeVar
 
 from conversation.history import Entry, History
@@ -26,12 +27,14 @@ def prepare(
     """`session` is left as it is.
 
     First the secrets go, out of all that is exported. Token ids would give them away, so where anything was
-    found none are kept. Then, with `split` or for a `target` that wants it, an answer with several calls
+    found none are kept. What was taken out when the session was written counts as well. Then, with `split`
+    or for a `target` that wants it, an answer with several calls
     becomes several answers with one each; and for a `target` its special tokens become plain text where they
     stand in what was said, called or returned. An entry that was changed says so in `marks`, and an answer
     that was changed has lost its token ids.
     """
     prepared = Prepared(session, target=target)
+    _count_earlier(prepared)
     if redactor is not None:
         _redact(prepared, redactor)
     if split or (target is not None and target.one_call):
@@ -42,11 +45,21 @@ def prepare(
     return prepared
 
 
+def _count_earlier(prepared: Prepared) -> None:
+    session = prepared.session
+    total = Counter(session.header.redacted)
+    for marks, found in zip(prepared.marks, session.redactions, strict=False):
+        total.update(found)
+        if found:
+            marks.add("redacted")
+    prepared.redactions = dict(sorted(total.items()))
+
+
 def _redact(prepared: Prepared, redactor: Redactor) -> None:
     clean = Clean(redactor)
     prepared.session = clean.session(prepared.session)
     _rewrite(prepared, clean, "redacted")
-    prepared.redactions = dict(sorted(clean.found.items()))
+    prepared.redactions = dict(sorted((clean.found + Counter(prepared.redactions)).items()))
     if clean.found:
         _set_entries(prepared, [without_tokens(entry) for entry in prepared.session.history.entries])
 
@@ -71,6 +84,7 @@ def _split(prepared: Prepared) -> None:
         session,
         numbers=_repeated(session.numbers, counts),
         times=_repeated(session.times, counts),
+        redactions=_repeated(session.redactions, counts),
     )
     marked = [marks | {"split"} if n > 1 else marks for marks, n in zip(prepared.marks, counts, strict=True)]
     prepared.marks = _repeated(marked, counts)

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -32,6 +33,12 @@ from trajectories.session_record import (
     utc_text,
 )
 
+if TYPE_CHECKING:
+    from safety.redact import Redactor
+    from trajectories.redacted_record import RecordCleaner
+
+Line = TypeVar("Line", bound=Header | Record)
+
 
 class SessionBusy(SessionError):
     """Another process (`pid`, None if unknown) has the session open for writing."""
@@ -48,6 +55,8 @@ class SessionWriter:
 
     A record that cannot be written stays in memory and is tried again, in order, with the next one;
     meanwhile `problem` says in one line what is wrong ("" while all is saved).
+
+    `redactor`, where one is set, is called for the first record: what it finds reaches no file.
     """
 
     def __init__(self, folder: Path, header: Header) -> None:
@@ -55,13 +64,16 @@ class SessionWriter:
         self.problem = ""
         self.title = ""
         self.turns = 0
+        self.redactor: Callable[[], Redactor] | None = None
+        self._cleaner: RecordCleaner | None = None
         self._folder = folder
         self._fd = -1
         self._syncs = True
         self._closed = False
         self._exists = False
         self._wanted = False
-        self._pending: list[bytes] = [encode_line(header)]
+        self._pending: list[bytes] = []
+        self._headed = False
         self._between_lines = True
         self._numbers: list[int] = []
         self._damaged = False
@@ -90,8 +102,7 @@ class SessionWriter:
             SessionError: it cannot be read.
         """
         writer = cls(path.parent, Header(id=path.stem))
-        writer._exists = True
-        writer._pending.clear()
+        writer._exists = writer._headed = True
         try:
             writer._open_file()
         except OSError as error:
@@ -121,7 +132,10 @@ class SessionWriter:
         self._last_micros = max(self._last_micros + 1, time.time_ns() // 1000)
         if self._closed:
             raise ValueError(f"session {self.header.id} is closed")
-        record = self._numbered(as_record(item, utc_text(self._last_micros)))
+        if not self._headed:
+            self._headed = True
+            self._pending.append(encode_line(self._clean(self.header)))
+        record = self._clean(self._numbered(as_record(item, utc_text(self._last_micros))))
         if isinstance(record, TitleRecord):
             self.title = record.title
         self._wanted = self._wanted or isinstance(record, UserRecord | AssistantRecord)
@@ -196,6 +210,15 @@ class SessionWriter:
                 return msgspec.structs.replace(record, start=numbers[start], end=numbers[end - 1] + 1)
         return record
 
+    def _clean(self, line: Line) -> Line:
+        if self.redactor is None:
+            return line
+        if self._cleaner is None:
+            from trajectories.redacted_record import RecordCleaner
+
+            self._cleaner = RecordCleaner(self.redactor())
+        return self._cleaner.clean(line)
+
     def _attempt(self, action: Callable[[], None]) -> str:
         before = self.problem
         try:
@@ -244,7 +267,7 @@ class SessionWriter:
             fd = os.open(self.path, flags, 0o600)
         except FileExistsError:
             self.header = msgspec.structs.replace(self.header, id=new_session_id())
-            self._pending[0] = encode_line(self.header)
+            self._pending[0] = encode_line(self._clean(self.header))
             fd = os.open(self.path, flags, 0o600)
         try:
             _take_lease(fd, self.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,9 @@ class SessionError(Exception):
 class Session:
     """A loaded session.
 
-    `numbers` and `times` run parallel to `history.entries`: the number each entry has in the file and
-    when it was recorded. `problems` name what was skipped or mended, by line. `tools` holds every tool the
+    `numbers`, `times` and `redactions` run parallel to `history.entries`: the number each entry has in the
+    file, when it was recorded, and what was taken out of it then, by kind. `problems` name
+    what was skipped or mended, by line. `tools` holds every tool the
     model ever had, `model` and `toolsets` are the last ones. `usage` sums up all requests, also of turns
     that never ended.
     """
@@ -57,6 +59,7 @@ class Session:
     records: list[Record] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     times: list[str] = field(default_factory=list)
+    redactions: list[dict[str, int]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     turns: list[TurnRecord] = field(default_factory=list)
     title: str = ""
@@ -142,6 +145,7 @@ class _Replay:
         self._seen: set[bytes] = set()
         self._open: AssistantRecord | None = None
         self._results: dict[str, ToolResult] = {}
+        self._redacted: Counter[str] = Counter()
 
     def feed(self, number: int, line: bytes) -> None:
         record, problem = read_line(line)
@@ -197,11 +201,13 @@ class _Replay:
         match record:
             case UserRecord():
                 self._begin_entry(number, record.entry)
+                self._redacted.update(record.redacted)
                 session.history.add(record.message())
                 self._number_entry(record.entry, record.ts)
             case AssistantRecord():
                 self._begin_entry(number, record.entry)
                 self._open, self._results = record, {}
+                self._redacted.update(record.redacted)
                 if not record.tool_calls:
                     self._close_round(number)
             case ToolRecord():
@@ -231,6 +237,8 @@ class _Replay:
         numbers = self.session.numbers
         numbers.append(entry if entry >= 0 else (numbers[-1] + 1 if numbers else 0))
         self.session.times.append(ts)
+        self.session.redactions.append(dict(self._redacted))
+        self._redacted.clear()
 
     def _result(self, number: int, record: ToolRecord) -> None:
         calls = {call.id for call in self._open.tool_calls} if self._open else set()
@@ -238,6 +246,7 @@ class _Replay:
             self._note(number, f"skipped: a result without its call ({record.name})")
             return
         self._results[record.call_id] = record.result()
+        self._redacted.update(record.redacted)
         if len(self._results) == len(calls):
             self._close_round(number)
 
@@ -252,6 +261,7 @@ class _Replay:
             self.session.history.add(Round(answer, results))
         except UnpairedRoundError as error:
             self._note(number, f"the answer before this line was skipped: {error}")
+            self._redacted.clear()
             return
         self._number_entry(record.entry, record.ts)
 
@@ -260,7 +270,7 @@ class _Replay:
         session = self.session
         count = sum(1 for entry in session.numbers if entry < keep)
         session.history.roll_back(count)
-        del session.numbers[count:], session.times[count:]
+        del session.numbers[count:], session.times[count:], session.redactions[count:]
 
     def _compact(self, number: int, record: CompactionRecord) -> None:
         self._close_round(number)

@@ -2,7 +2,8 @@
 
 Line 1 is a `Header`, each further line one `Record`. Messages are recorded as they are in
 `conversation.message`, with the time and, for user and assistant messages, the number of the history
-entry they begin; so a file that lost a line still rolls back and compacts the right entries.
+entry they begin; so a file that lost a line still rolls back and compacts the right entries. Where secrets
+were taken out of a line, `redacted` in it says how many of which kind (see `trajectories.redacted_record`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from conversation.message import AssistantMessage, ToolResult, Usage, UserMessage
 
@@ -46,21 +47,28 @@ class Header(Struct, frozen=True, tag="session", tag_field="type", kw_only=True)
     sampling: dict[str, Any] = {}
     sandbox: str = ""
     parent: Parent | None = None
+    redacted: dict[str, int] = field(default_factory=dict)
 
 
 class UserRecord(UserMessage, frozen=True, tag="user", kw_only=True):
     ts: str = ""
     entry: int = -1
+    redacted: dict[str, int] = field(default_factory=dict)
 
     def message(self) -> UserMessage:
         return _as(UserMessage, self)
 
 
 class AssistantRecord(AssistantMessage, frozen=True, tag="assistant", kw_only=True):
-    """An answer, written before any of its calls runs."""
+    """An answer, written before any of its calls runs.
+
+    `tokens_withheld`: there were more token ids, which read as a secret.
+    """
 
     ts: str = ""
     entry: int = -1
+    redacted: dict[str, int] = field(default_factory=dict)
+    tokens_withheld: bool = False
 
     def message(self) -> AssistantMessage:
         return _as(AssistantMessage, self)
@@ -70,6 +78,7 @@ class ToolRecord(ToolResult, frozen=True, tag="tool", kw_only=True):
     """The result of one call, written when that call ends; the calls of an answer end in any order."""
 
     ts: str = ""
+    redacted: dict[str, int] = field(default_factory=dict)
 
     def result(self) -> ToolResult:
         return _as(ToolResult, self)
@@ -77,6 +86,7 @@ class ToolRecord(ToolResult, frozen=True, tag="tool", kw_only=True):
 
 class RecordBase(Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
     ts: str = ""
+    redacted: dict[str, int] = field(default_factory=dict)
 
 
 class SupersededRecord(RecordBase, frozen=True, tag="superseded", kw_only=True):

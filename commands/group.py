@@ -30,6 +30,7 @@ COMMANDS = {
     "config": Entry("commands.config:config", "Show and change the settings."),
     "data": Entry("commands.data:data", "Look at files of training rows, and make better ones."),
     "export": Entry("commands.export:export", "Write sessions as training data."),
+    "gate": Entry("commands.gate:gate", "Try the rules for commands, and take back what you allowed."),
     "sessions": Entry("commands.sessions:sessions", "List, show, rename, delete and export saved sessions."),
     "tools": Entry("commands.tools:tools", "List the tools: what is on, what is not, and why."),
     "toolsets": Entry("commands.toolsets:toolsets", "List the toolsets and what each costs in tokens."),

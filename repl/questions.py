@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from repl.ink import Ink
 from repl.live import Live, wrapped
@@ -12,6 +12,10 @@ from repl.surface import Question, Surface
 if TYPE_CHECKING:
     from safety.gate import EffectRequest, PermissionAnswer
 
+_TOLD = {
+    "once": "allowed once", "session": "allowed for this session",
+    "always": "allowed for good; take it back with: hermes gate forget",
+}  # fmt: skip
 NO_ANSWER = "(the person gave no answer)"
 
 
@@ -38,12 +42,15 @@ class Questions:
             keys: dict[str, str] = {"y": "once", "n": "deny"}
             session = ""
             if request.grant:
+                covered = neutralize(request.grant)
                 keys["s"] = "session"
-                session = f"  [s] this session (covers: {neutralize(request.grant)})"
+                session = f"  [s] this session (covers: {covered})"
+                if request.lasting:
+                    keys["a"] = "always"
+                    session += "  [a] always in this folder (the same)"
             answer = await self._ask(Question(f"  [y] once{session}  [n] no", keys))
-            told = {"once": "allowed once", "session": "allowed for this session"}.get(answer, "not allowed")
-            self._surface.print(self._ink(f"  {told}", "dim"))
-            return "once" if answer == "once" else "session" if answer == "session" else "deny"
+            self._surface.print(self._ink(f"  {_TOLD.get(answer, 'not allowed')}", "dim"))
+            return cast("PermissionAnswer", answer) if answer in _TOLD else "deny"
 
     async def ask_person(self, question: str, choices: list[str]) -> str:
         """A choice may be given by its number; any other text is an answer as well."""

@@ -6,17 +6,28 @@ runs in (see SECURITY.md).
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from safety.confinement import UNCONFINED, Confinement
+from safety.exposure import Exposure
 from safety.paths import acts_by_itself, canonical, is_within, private_places, touches_any
+
+if TYPE_CHECKING:
+    from safety.commands.grants import Grant
+    from safety.commands.judgement import Judgement
+    from safety.commands.reach import Reach
+    from safety.permissions import Permissions
+
+log = logging.getLogger("hermes.gate")
 
 Effect: TypeAlias = Literal["read", "write", "exec", "net", "config", "secret"]
 Mode: TypeAlias = Literal["ask", "auto-edit", "yolo", "deny"]
 Verdict: TypeAlias = Literal["allow", "ask", "deny"]
-PermissionAnswer: TypeAlias = Literal["once", "session", "deny"]
+PermissionAnswer: TypeAlias = Literal["once", "session", "always", "deny"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +35,8 @@ class EffectRequest:
     """What a call is about to do. `summary` is the full text a person decides on.
 
     `paths` are absolute. `grant` names what "for this session" would cover, "" if nothing may be
-    granted beyond once. `command` and `cwd` are the shell command, whole, and the folder it would start in.
+    granted beyond once, and `lasting` whether that may also be "always in this folder"; for a `command` the
+    gate fills both in. `command` and `cwd` are the shell command, whole, and the folder it would start in.
     """
 
     tool: str
@@ -34,15 +46,24 @@ class EffectRequest:
     grant: str = ""
     command: str = ""
     cwd: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`approval` is what a person answered, now or earlier for the session; "" where nobody was asked."""
+    """`approval` is what a person answered, now or earlier for the session; "" where nobody was asked.
+
+    Of a command, `part` is what of it decided, `rule` by which rule, and `effects` are those it has at most.
+    `final`: no policy changes an `ask` into `allow`; a person's word for this one time does.
+    """
 
     verdict: Verdict
     reason: str
     approval: Literal["", "once", "session", "refused"] = ""
+    part: str = ""
+    rule: str = ""
+    effects: tuple[Effect, ...] = ()
+    final: bool = False
 
 
 AskPermission: TypeAlias = Callable[[EffectRequest, str], Awaitable[PermissionAnswer]]
@@ -58,14 +79,15 @@ class Gate:
     """Decides allow, ask or deny; `authorize` also asks and remembers grants for this session.
 
     Args:
-        mode: `ask` asks for every write and command; `auto-edit` allows writes inside `workspace`;
-            `yolo` allows everything; `deny` allows reading only.
+        mode: `ask` asks for every write and every command that does more than read; `auto-edit` allows writes
+            inside `workspace`; `yolo` allows everything; `deny` allows reading only.
         workspace: the folder the person is working in.
         protected: folders whose content tools may change only with a person's word (agent config, …).
         ask: how to reach a person, None if nobody is there.
         explicit: the person chose `mode`; without that, an unattended run denies every effect.
         trusted: the person said that they trust the working folder.
         confinement: what holds commands, whatever is decided here.
+        permissions: what the person allowed for good; None if nothing is.
     """
 
     def __init__(
@@ -78,25 +100,74 @@ class Gate:
         explicit: bool = False,
         trusted: bool = False,
         confinement: Confinement = UNCONFINED,
+        permissions: Permissions | None = None,
     ) -> None:
         self.mode: Mode = mode
         self.trusted = trusted
         self.confinement = confinement
+        self.permissions = permissions
         self.workspace = canonical(workspace)
         self.protected = tuple(canonical(path) for path in protected)
         self.private = private_places()
         self.ask = ask
         self.explicit = explicit
+        self.exposure = Exposure()
         self._granted: set[str] = set()
+        self._granted_commands: list[Grant] = []
+        self._known_reach: Reach | None = None
 
     def decide(self, request: EffectRequest) -> Decision:
         """What happens to `request` now, without asking anyone."""
+        return self._weigh(request, self._judge(request))
+
+    async def authorize(self, request: EffectRequest) -> Decision:
+        """Like `decide`, and asks the person where the answer is `ask`. Never returns `ask`."""
+        judged = self._judge(request)
+        decision = self._weigh(request, judged)
+        if decision.verdict == "ask":
+            decision = await self._put_to_person(request, judged, decision)
+        if decision.verdict == "allow":
+            self._note(request, judged)
+        return decision
+
+    def note_untrusted(self, source: str) -> None:
+        """The model has read text that others may have written: a web page, a tool server's answer, …"""
+        self.exposure.note_untrusted(source)
+
+    def note_private(self, source: str) -> None:
+        """The model has read what nobody else should."""
+        self.exposure.note_private(source)
+
+    def forget_grants(self) -> None:
+        """What was allowed for a session ends with it, and so does what it has read."""
+        self._granted.clear()
+        self._granted_commands.clear()
+        self.exposure.forget()
+
+    def inside(self, path: str) -> bool:
+        """True if `path`, links resolved, lies in the workspace."""
+        return is_within(canonical(path), self.workspace)
+
+    def _weigh(self, request: EffectRequest, judged: Judgement | None) -> Decision:
+        decision = self._decide_command(request, judged) if judged else self._decide_other(request)
+        if (
+            decision.verdict != "deny"
+            and not decision.final
+            and self.exposure.complete
+            and self._could_send(request, judged)
+        ):
+            return replace(
+                decision, verdict="ask", reason=self.exposure.reason(), rule="exposure", final=True
+            )
+        return decision
+
+    def _decide_other(self, request: EffectRequest) -> Decision:
         if set(request.effects) <= {"read"}:
             return self._decide_read(request)
         if self.mode == "deny":
             return Decision("deny", "the policy is deny: tools may read, and nothing else")
         if self._touches(self.protected, request):
-            return Decision("ask", "it touches the agent's own configuration, sessions or keys")
+            return Decision("ask", "it touches the agent's own configuration, sessions or keys", final=True)
         if self.mode == "yolo":
             return Decision("allow", "the policy is yolo")
         if self._must_be_asked(request):
@@ -109,34 +180,134 @@ class Gate:
             return Decision("ask", "the file is outside the working folder")
         return Decision("ask", f"it wants to {_spell(request.effects)}")
 
-    async def authorize(self, request: EffectRequest) -> Decision:
-        """Like `decide`, and asks the person where the answer is `ask`. Never returns `ask`."""
-        decision = self.decide(request)
-        if decision.verdict != "ask":
-            return decision
+    def _decide_command(self, request: EffectRequest, judged: Judgement) -> Decision:
+        effects = cast("tuple[Effect, ...]", judged.effects)
+
+        def told(verdict: Verdict, reason: str, rule: str = "", **more: bool) -> Decision:
+            return Decision(verdict, reason, "", judged.part, rule or judged.rule, effects, **more)
+
+        reads = judged.standing == "reads"
+        if self.mode == "deny":
+            if reads:
+                return told("allow", judged.reason)
+            return told("deny", "the policy is deny: commands may read, and nothing else")
+        if any(self._reach().guarded(path) == "protected" for path in judged.writes):
+            return told("ask", "it touches the agent's own configuration, sessions or keys", "", final=True)
+        if self.mode == "yolo":
+            return told("allow", "the policy is yolo", "policy yolo")
+        if reads:
+            return told("allow", judged.reason)
+        if judged.standing == "project" and self._project_may_run:
+            held = "" if self.trusted else ", and the sandbox holds it"
+            return told("allow", judged.reason + (held or ", which you trust"))
+        if judged.standing == "writes" and self.mode == "auto-edit":
+            return told("allow", "the policy is auto-edit and it writes inside the working folder")
+        if grant := self._grant(request, judged):
+            if any(each.covers(grant) for each in self._granted_commands):
+                return replace(told("allow", f"you allowed {grant} for this session"), approval="session")
+            if self.permissions and any(each.covers(grant) for each in self._lasting_grants()):
+                return told("allow", f"you allowed {grant} always in this folder", "permissions.yaml")
+        if judged.standing == "project":
+            return told("ask", f"{judged.reason}, and you have not said that you trust this folder")
+        return told("ask", judged.reason)
+
+    async def _put_to_person(
+        self, request: EffectRequest, judged: Judgement | None, decision: Decision
+    ) -> Decision:
         if self.ask is None:
-            if not self.explicit and not self._touches(self.protected, request):
-                return Decision("deny", f"{decision.reason}, {UNATTENDED}")
-            return Decision(
-                "deny", f"{decision.reason}, and nobody is here to approve it (policy {self.mode})"
-            )
-        if self._touches(self.protected, request) or self._must_be_asked(request):
-            request = replace(request, grant="")  # for these folders the word is asked each time
+            if not self.explicit and not decision.final:
+                return replace(decision, verdict="deny", reason=f"{decision.reason}, {UNATTENDED}")
+            nobody = f"{decision.reason}, and nobody is here to approve it (policy {self.mode})"
+            return replace(decision, verdict="deny", reason=nobody)
+        grant: Grant | None = None
+        if judged is not None:
+            grant = None if decision.final else self._grant(request, judged)
+            lasting = grant is not None and grant.lasting and self.permissions is not None
+            request = replace(request, grant=str(grant or ""), lasting=lasting)
+        elif decision.final or self._touches(self.protected, request) or self._must_be_asked(request):
+            request = replace(request, grant="", lasting=False)  # the word is asked for each time
         answer = await self.ask(request, decision.reason)
         if answer == "deny":
-            return Decision("deny", "the person said no", "refused")
-        lasting = answer == "session" and bool(request.grant)
-        if lasting:
+            return replace(decision, verdict="deny", reason="the person said no", approval="refused")
+        lasts = answer in ("session", "always") and bool(request.grant)
+        if lasts and grant is not None:
+            self._granted_commands.append(grant)
+            if answer == "always" and request.lasting and self.permissions is not None:
+                self._keep_for_good(grant, self.permissions)
+        elif lasts:
             self._granted.add(request.grant)
-        return Decision("allow", "the person allowed it", "session" if lasting else "once")
+        approval: Literal["once", "session"] = "session" if lasts else "once"
+        return replace(decision, verdict="allow", reason="the person allowed it", approval=approval)
 
-    def forget_grants(self) -> None:
-        """What was allowed for a session ends with it."""
-        self._granted.clear()
+    def _keep_for_good(self, grant: Grant, permissions: Permissions) -> None:
+        """A file that cannot be written costs the person the same question another day, not this command."""
+        from safety.permissions import PermissionsError
 
-    def inside(self, path: str) -> bool:
-        """True if `path`, links resolved, lies in the workspace."""
-        return is_within(canonical(path), self.workspace)
+        try:
+            permissions.add(self.workspace, grant)
+        except (OSError, PermissionsError) as error:
+            log.warning("the permission is not kept: %s", error)
+
+    def _lasting_grants(self) -> list[Grant]:
+        from safety.permissions import PermissionsError
+
+        try:
+            return self.permissions.granted(self.workspace) if self.permissions else []
+        except PermissionsError as error:
+            log.warning("%s", error)
+            return []
+
+    def _judge(self, request: EffectRequest) -> Judgement | None:
+        if not request.command or "exec" not in request.effects:
+            return None
+        from safety.commands.judge import judge
+
+        judged = judge(request.command, request.cwd, self._reach(), trusted=self._project_may_run)
+        judged.effects = tuple(dict.fromkeys([*judged.effects, *request.effects[1:]]))
+        return judged
+
+    def _grant(self, request: EffectRequest, judged: Judgement) -> Grant | None:
+        from safety.commands.grants import grant_for
+
+        return grant_for(request.command, request.cwd, self._reach(), judged)
+
+    def _reach(self) -> Reach:
+        if self._known_reach is None:
+            from safety.commands.reach import Reach
+
+            own = self.confinement.holds and self.confinement.kind not in ("bubblewrap", "landlock")
+            home = os.path.expanduser("~")
+            self._known_reach = Reach(
+                self.workspace, self.protected, self.private, home if home.startswith("/") else "", own
+            )
+        return self._known_reach
+
+    @property
+    def _project_may_run(self) -> bool:
+        return self.trusted or (self.confinement.holds and not self.confinement.network)
+
+    def _could_send(self, request: EffectRequest, judged: Judgement | None) -> bool:
+        if "exec" not in request.effects:
+            return "net" in request.effects
+        if not self.confinement.network:
+            return False
+        return judged is None or judged.standing in ("project", "unknown") or "net" in judged.effects
+
+    def _note(self, request: EffectRequest, judged: Judgement | None) -> None:
+        """What an allowed request lets the model read."""
+        effects = judged.effects if judged else request.effects
+        source = judged.part if judged else request.tool
+        if "net" in effects:
+            self.note_untrusted(f"what came from {source}")
+        if (judged and judged.private) or "secret" in effects:
+            self.note_private((judged.private if judged else "") or source)
+        if "read" not in effects and not judged:
+            return
+        for path in judged.reads if judged else map(canonical, request.paths):
+            if self._reach().guarded(path) or self._reach().secret(path):
+                self.note_private(path)
+            if not self._reach().harmless(path) and not (self.trusted and self._reach().inside(path)):
+                self.note_untrusted(path)
 
     def _decide_read(self, request: EffectRequest) -> Decision:
         if self.mode == "yolo":

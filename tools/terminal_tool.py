@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal
 
 from conversation.event import ToolOutput
 from safety.gate import EffectRequest
-from safety.terminal_text import neutralize, split_open_sequence, strip_stream
+from safety.terminal_text import StreamCleaner
 from sandboxes.sandbox import BackgroundProcess, BoundedOutput, SandboxError
-from tools.command_grant import command_grant
 from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import error_reply, ok_reply, tool
 
@@ -38,17 +37,21 @@ def cleanup_vm(task_id: str) -> None:
 
 
 def describe_terminal(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
-    """The whole command, and what else decides about its effect, for a person to judge."""
+    """The whole command, and what else decides about its effect, for a person to judge.
+
+    What a command does with an input of its own, its text does not tell: the gate is not given one to read.
+    """
     command: str = arguments["command"]
     summary = [command]
+    cwd = runtime.sandbox.cwd
     if workdir := arguments.get("workdir"):
-        summary.append(f"in {runtime.sandbox.resolve(workdir)}")
+        cwd = runtime.sandbox.resolve(workdir)
+        summary.append(f"in {cwd}")
     if arguments.get("background"):
         summary.append("in the background")
     if stdin := arguments.get("stdin"):
         summary.append(f"with the input:\n{stdin}")
-    grant = "" if stdin else command_grant(command)
-    return EffectRequest("terminal", ("exec",), "\n".join(summary), grant=grant)
+    return EffectRequest("terminal", ("exec",), "\n".join(summary), command="" if stdin else command, cwd=cwd)
 
 
 @tool(effects=("exec",), requires=check_terminal_requirements, describe=describe_terminal)
@@ -175,12 +178,10 @@ def _fuller(output: BoundedOutput) -> dict[str, Any]:
 def _screen(runtime: ToolRuntime) -> Callable[[str], None]:
     """Sends output on as events, harmless to a terminal also where a sequence is split between pieces."""
     call_id = runtime.call_id
-    held = ""
+    cleaner = StreamCleaner()
 
     def show(text: str) -> None:
-        nonlocal held
-        text, held = split_open_sequence(held + text)
-        if text := neutralize(strip_stream(text)):
+        if text := cleaner.feed(text):
             runtime.emit(ToolOutput(call_id, text))
 
     return show

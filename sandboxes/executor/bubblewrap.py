@@ -53,11 +53,10 @@ class Walls:
             holder: a folder with what the slot's first process needs.
             info: the descriptor to which bubblewrap writes the process id of what it started.
         """
-        proc = ["--proc", "/proc"] if self.own_proc else ["--ro-bind", "/proc", "/proc"]
         return [
             "bwrap", "--unshare-all", *(["--share-net"] if self.network else []),
             "--as-pid-1", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "sandbox",
-            "--info-fd", str(info), *self._mounts(), *proc, "--dev", "/dev",
+            "--info-fd", str(info), *self._mounts(), *self._proc(), "--dev", "/dev",
             "--bind", str(folder / "shm"), "/dev/shm", "--bind", str(folder / "tmp"), "/tmp",
             "--bind", str(folder / "work"), WORKSPACE,
             "--tmpfs", "/run", "--ro-bind", str(holder), INSIDE,
@@ -81,6 +80,12 @@ class Walls:
             if os.access(path, os.R_OK):
                 yield from ("--tmpfs", path) if os.path.isdir(path) else ("--ro-bind", "/dev/null", path)
 
+    def _proc(self) -> list[str]:
+        # Read-only: of root's processes, without any capability, the kernel takes settings in /proc/sys.
+        return (
+            ["--proc", "/proc", "--remount-ro", "/proc"] if self.own_proc else ["--ro-bind", "/proc", "/proc"]
+        )
+
     def probe(self) -> None:
         """Raises NoSandbox unless a slot can be walled off so."""
         if shutil.which("bwrap") is None:
@@ -88,20 +93,10 @@ class Walls:
                 "bubblewrap (bwrap) is not installed here, and slots are never run without it; "
                 "add the package bubblewrap to the image"
             )
-        proc = ["--proc", "/proc"] if self.own_proc else ["--ro-bind", "/proc", "/proc"]
         argv = [
-            "bwrap",
-            "--unshare-all",
-            "--cap-drop",
-            "ALL",
-            "--ro-bind",
-            "/",
-            "/",
-            "--dev",
-            "/dev",
-            *proc,
-            "true",
-        ]
+            "bwrap", "--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev",
+            *self._proc(), "true",
+        ]  # fmt: skip
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         if done.returncode != 0:
             told = done.stderr.decode(errors="replace").strip()

@@ -16,10 +16,12 @@ Answers: `ready` at first, then for each request `id exit CODE SECONDS FOLDER` o
 from __future__ import annotations
 
 import array
+import errno
 import os
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 
@@ -79,7 +81,7 @@ class Holder:
         return True
 
     def _fork(self, id: str, kind: str, fields: list[str], descriptors: list[int]) -> int:
-        """Work on a file in a child, for a file may be a pipe nobody writes to."""
+        """Work on a file in a child: much of it takes a while."""
         pid = os.fork()
         if pid:
             return pid
@@ -134,7 +136,7 @@ def _start(argv: list[str], environment: list[str], descriptors: list[int]) -> i
 
 def read(path: str, offset: int, size: int, out: int) -> None:
     """Copy `size` bytes of a file from `offset` on. Raises OSError as `open` does."""
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    source = _open_regular(path, os.O_RDONLY)
     if offset:
         os.lseek(source, offset, os.SEEK_SET)
     left = size if size >= 0 else sys.maxsize
@@ -148,8 +150,10 @@ def write(path: str, source: int, *, append: bool) -> None:
     path = os.path.realpath(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if append:
-        _copy(source, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
+        _copy(source, _open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
         return
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "Not a regular file")
     beside = os.path.join(os.path.dirname(path), f".{os.path.basename(path)[:50]}.{os.getpid()}")
     target = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -160,6 +164,13 @@ def write(path: str, source: int, *, append: bool) -> None:
     except BaseException:
         os.unlink(beside)
         raise
+
+
+def _open_regular(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it may have no end, or wait for one that writes
+        raise OSError(errno.EINVAL, "Not a regular file")
+    return descriptor
 
 
 def _copy(source: int, target: int) -> None:

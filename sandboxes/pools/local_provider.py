@@ -45,12 +45,13 @@ class LocalProvider:
         self._folder: PoolFolder | None = None
         self._count = 0
 
-    async def start_sandbox(self) -> ExecutorSandbox:
+    async def start_sandbox(self) -> LocalPooledSandbox:
         """See `SandboxProvider`."""
         if self._folder is None:
             self._folder = PoolFolder()
         self._count += 1
-        folder = self._folder.path / f"sandbox-{self._count}"
+        number = self._count
+        folder = self._folder.path / f"sandbox-{number}"
         folder.mkdir()
         token = secrets.token_urlsafe(32)
         argv = [
@@ -59,10 +60,10 @@ class LocalProvider:
         ]  # fmt: skip
         environment = {
             "PATH": os.environ.get("PATH", os.defpath), "HERMES_EXECUTOR_TOKEN": token,
-            MARKER: f"{self.marker}{self._count}-",
+            MARKER: f"{self.marker}{number}-",
         }  # fmt: skip
-        program = await ExecutorProgram.start(argv, environment, f"{self.name}, sandbox {self._count}")
-        sandbox = LocalPooledSandbox(str(self._count), program, token, environment[MARKER], folder)
+        program = await ExecutorProgram.start(argv, environment, f"{self.name}, sandbox {number}")
+        sandbox = LocalPooledSandbox(str(number), program, token, environment[MARKER], folder)
         try:
             await sandbox.greet()
         except BaseException:

@@ -14,6 +14,7 @@ ANSWER_GRACE = 30.0
 """Seconds an answer may come after its command's timeout before the sandbox is asked whether it lives."""
 HEALTH_SECONDS = 10.0
 RESET_SECONDS = 60.0
+DEATH_SECONDS = 0.5
 _BATCH = 256
 
 
@@ -128,6 +129,11 @@ class ExecutorSandbox:
     ) -> dict[str, Any]:
         try:
             return await self.client.ask(path, body, timeout=timeout + ANSWER_GRACE)
+        except SandboxLost as lost:
+            # Why the connection broke is known a moment later, where it is known at all.
+            if (await asyncio.wait([self.died], timeout=DEATH_SECONDS))[0]:
+                raise SandboxLost(self.died.result()) from lost
+            raise
         except asyncio.CancelledError:
             # The commands would go on; whoever cancelled waits until they have ended.
             ids = [{"execution_id": each["execution_id"]} for each in bodies]

@@ -116,15 +116,16 @@ class SlotPool:
         if self._retry is not None:
             self._retry.cancel()
         self._fail_waiting(SandboxError(f"{self._provider.name}: the pool was stopped"))
-        tasks = list(self._tasks)
-        for task in tasks:
+        starting = list(self._tasks)
+        for task in starting:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*starting, return_exceptions=True)
         members, self._members = list(self._members.values()), {}
         self._held.clear()
         for member in members:
             self._end(member)
-        await asyncio.gather(*self._endings, return_exceptions=True)
+        while self._endings:
+            await asyncio.wait(self._endings)
         await self._provider.close(purge)
 
     async def acquire(self, task_id: str) -> Slot:
@@ -161,7 +162,7 @@ class SlotPool:
             return
         if reset:
             self._resetting += 1
-            self._begin(self._reset(member, slot.number))
+            self._see_out(self._reset(member, slot.number))
         else:
             self._free(member, slot.number)
 
@@ -214,7 +215,7 @@ class SlotPool:
             if self._held.get(slot.task_id) == slot:
                 del self._held[slot.task_id]
                 self._resetting += 1
-                self._begin(self._reset(member, slot.number))
+                self._see_out(self._reset(member, slot.number))
 
     async def _watch(self, member: _Member) -> None:
         """Until the sandbox dies: it says so itself, or no longer answers."""
@@ -400,7 +401,11 @@ class SlotPool:
             member.idle.cancel()
         if member.watch is not None and member.watch is not asyncio.current_task():
             member.watch.cancel()
-        task = asyncio.ensure_future(member.sandbox.stop())
+        self._see_out(member.sandbox.stop())
+
+    def _see_out(self, work: Coroutine[Any, Any, None]) -> None:
+        """What is not broken off; `stop` waits for it."""
+        task = asyncio.ensure_future(work)
         self._endings.add(task)
         task.add_done_callback(self._ended)
 

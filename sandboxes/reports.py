@@ -23,6 +23,7 @@ class Reports:
         exit_code: how it ended, once it did.
         cwd: the shell's folder at its end; None where its state could not be kept.
         left: the process group it was started in is not empty.
+        out_of_memory: the kernel killed something of the place, which had used up its memory.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class Reports:
         self.exit_code: int | None = None
         self.cwd: str | None = None
         self.left = False
+        self.out_of_memory = False
         self._lock = threading.Lock()
         self._other = bytearray()
         self._rest = bytearray()
@@ -70,6 +72,8 @@ class Reports:
             self.folder = rest.decode("utf-8", "surrogateescape")
         elif word == b"missing":
             self.missing = True
+        elif word == b"memory":
+            self.out_of_memory = True
         elif word == b"ended":
             code, left, kept, cwd = rest.split(b" ", 3)
             self.left = left == b"1"

@@ -18,6 +18,18 @@ until cd -- "$cwd" 2> /dev/null; do
 done
 printf '%s begun %s\0' "$token" "$PWD" >&2
 
+memory_kills() { # sets `kills`: how often the kernel killed something of this place for want of memory; cgroups 2 and 1
+  local word count events
+  kills=0
+  for events in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
+    while read -r word count; do
+      if [ "$word" = oom_kill ]; then kills=$count; fi
+    done < "$events"
+  done
+} 2> /dev/null
+
+memory_kills
+before=$kills
 printf -v line '. %q %q %d %q sign; eval "$__hermes_command"\n{ __hermes_save; } 2> /dev/null' \
   "$folder/shell_state.sh" "$folder" "$number" "$restore"
 
@@ -38,6 +50,8 @@ wait "$group" 2> /dev/null
 code=$? left=0 kept=0 now=
 if kill -0 -- "-$group" 2> /dev/null; then left=1; fi
 if { LC_ALL=C IFS= read -r -d '' now < "$folder/cwd-$number"; } 2> /dev/null; then kept=1; fi
+memory_kills
+if ((kills > before)); then printf '%s memory\0' "$token" >&2; fi
 exec >&- # whoever reads the output sees its end, unless what was left holds it
 printf '%s ended %d %d %d %s\0' "$token" "$code" "$left" "$kept" "${now%$'\n'}" >&2
 if ((number % 16 == 0)); then
@@ -45,4 +59,8 @@ if ((number % 16 == 0)); then
   for ((old = number - 32; old <= number - 16; old++)); do
     rm -f -- "$folder"/{command,state,cwd}-"$old"
   done
+fi
+# podman's client goes when this does, and what was left would lose its output.
+if ((left)); then
+  while kill -0 -- "-$group"; do sleep 1; done 2> /dev/null
 fi

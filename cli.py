@@ -56,6 +56,8 @@ def load_cli_config() -> dict[str, Any]:
 
 
 def _run(arguments: list[str]) -> int:
+    from io import StringIO
+
     import click
 
     from commands.group import Invocation, hermes
@@ -67,6 +69,9 @@ def _run(arguments: list[str]) -> int:
     for place in reversed(places):
         del arguments[place]
     try:
+        from commands.crash_report import watch
+
+        watch()
         if debug:
             from commands.debug_log import start_debug_log
 
@@ -77,7 +82,9 @@ def _run(arguments: list[str]) -> int:
         told = leaving.code
         return told if isinstance(told, int) else _say(told or "", 1 if told else 0)
     except click.ClickException as error:
-        error.show()
+        message = StringIO()
+        error.show(message)
+        print(_clean(message.getvalue()), end="", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except click.Abort:
         return _say("interrupted", 130)
@@ -98,15 +105,23 @@ def _failed(error: Exception, debug: bool) -> int:
     from configuration.home import SettingsError
 
     if isinstance(error, SettingsError):
-        return _say(str(error), 2)
+        return _say(_clean(str(error)), 2)
     if debug:
         import logging
         import traceback
 
+        from commands.crash_report import without_secrets
+
         logging.error("uncaught", exc_info=error)
-        traceback.print_exception(error)
+        print(without_secrets("".join(traceback.format_exception(error))), end="", file=sys.stderr)  # noqa: T201
         return 1
-    return _say(f"{_one_line(error)} (run again with --debug for the whole story)", 1)
+    return _say(f"{_clean(_one_line(error))} (run again with --debug for the whole story)", 1)
+
+
+def _clean(text: str) -> str:
+    from commands.crash_report import without_secrets
+
+    return without_secrets(text)
 
 
 def _one_line(error: Exception) -> str:

@@ -81,7 +81,9 @@ def _ask_once(question: str, options: ChatOptions, json_lines: bool, verbose: bo
 
     with explained():
         agent = open_agent(options, load(options))
-    reporter = Reporter(sys.stdout, sys.stderr, json_lines=json_lines, verbose=verbose, quiet=quiet)
+    reporter = Reporter(
+        sys.stdout, sys.stderr, agent.redactor, json_lines=json_lines, verbose=verbose, quiet=quiet
+    )
     asked_for = "offline" in (agent.settings.model.provider, agent.settings.model.name)
     if agent.provider == "offline" and not (asked_for or json_lines or quiet):
         from models.offline import offline_notice

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from pathlib import Path
 
+from commands.crash_report import own_redactor, without_secrets
 from configuration.home import SettingsError, logs_dir, make_private_folder
+from safety.redact import Redactor
 
 
-class _NoLogins(logging.Formatter):
-    """The HTTP library logs whole URLs, also those that hold a password."""
+class _NoSecrets(logging.Formatter):
+    """Libraries log whole URLs, headers and bodies; a traceback quotes what an exception says."""
+
+    def __init__(self, layout: str, redactor: Redactor) -> None:
+        super().__init__(layout)
+        self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        return re.sub(r"//[^/?#\s]*@", "//", super().format(record))
+        return without_secrets(super().format(record), self._redactor)
 
 
 def start_debug_log() -> Path:
@@ -33,6 +38,6 @@ def start_debug_log() -> Path:
     except OSError as error:
         raise SettingsError(f"cannot write the log {path}: {error.strerror or error}") from error
     output = logging.StreamHandler(open(handle, "a", encoding="utf-8"))  # noqa: SIM115 -- open until the end
-    output.setFormatter(_NoLogins("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    output.setFormatter(_NoSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s", own_redactor()))
     logging.basicConfig(handlers=[output], level=logging.DEBUG)
     return path

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
@@ -30,16 +30,28 @@ from conversation.event import (
 from run_agent import AIAgent
 from safety.terminal_text import neutralize
 
+if TYPE_CHECKING:
+    from commands.redacted_events import RedactedEvents
+    from safety.redact import Redactor
+
 
 class Reporter:
     """Prints the events of a one-shot run. `json_lines`: every event on stdout and nothing else.
 
     On a terminal the answer is shown while it is written, and each call as it begins; elsewhere the answer is
-    printed once, when it stands.
+    printed once, when it stands. Events are for other programs and hold no secrets; the answer is what the
+    model said.
     """
 
     def __init__(
-        self, out: TextIO, err: TextIO, *, json_lines: bool, verbose: bool, quiet: bool = False
+        self,
+        out: TextIO,
+        err: TextIO,
+        redactor: Callable[[], Redactor],
+        *,
+        json_lines: bool,
+        verbose: bool,
+        quiet: bool = False,
     ) -> None:
         self.out = out
         self.err = err
@@ -50,11 +62,18 @@ class Reporter:
         self._watched = err.isatty() and not verbose
         self._column = 0
         self._finished = False
+        self._redactor = redactor
+        self._clean: RedactedEvents | None = None
 
     def show(self, event: Event) -> None:
         if self.json_lines and not self._finished:
             self._finished = isinstance(event, TurnFinished)  # the last line; what comes after is for stderr
-            self._write(json_line(event))
+            if self._clean is None:
+                from commands.redacted_events import RedactedEvents
+
+                self._clean = RedactedEvents(self._redactor())
+            for each in self._clean(event):
+                self._write(json_line(each))
             return
         if self._live and isinstance(event, TextDelta):
             self._write(neutralize(event.text))

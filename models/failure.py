@@ -67,20 +67,23 @@ _WHAT: dict[str, str] = {
 
 
 class FailureContext(Struct, frozen=True):
-    """Who was asked for what; never shows the key."""
+    """Who was asked for what; never shows the key, nor `secrets`, those of headers and the proxy's URL."""
 
     endpoint: Endpoint
     model: str
+    secrets: tuple[str, ...] = ()
 
     @property
     def who(self) -> str:
         return self.endpoint.title
 
     def clean(self, text: str) -> str:
-        """A server's words on one line, without the key, control characters or excess length."""
-        key = self.endpoint.api_key
-        if key and len(key) >= 8:
-            text = text.replace(key, "…")
+        """A server's words on one line, without keys, control characters or excess length."""
+        from safety.known_secrets import url_secrets
+        from safety.redact import Redactor
+
+        known = (self.endpoint.api_key or "", *url_secrets(self.endpoint.base_url), *self.secrets)
+        text, _ = Redactor(known).redact(text)
         line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
         return line if len(line) <= DETAIL_LIMIT else line[: DETAIL_LIMIT - 1] + "…"
 

@@ -22,6 +22,7 @@ from models.providers import Endpoint
 from models.request_body import encode, request_body
 from models.stream_assembly import StreamAssembly
 from models.text_calls import call_reader, tool_names
+from safety.known_secrets import settings_secrets
 from settings import ModelSettings, RetrySettings
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class OpenAIChatModel:
         self.endpoint = endpoint
         self._settings = settings
         self._limits = retry or RetrySettings()
-        self._where = FailureContext(endpoint, self.name)
+        given = {"headers": settings.extra_headers, "proxy": settings.proxy}
+        self._where = FailureContext(endpoint, self.name, tuple(settings_secrets(given)))
         self._client: AsyncOpenAI | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._building = asyncio.Lock()

@@ -64,7 +64,7 @@ class Endpoint(Struct, frozen=True):
         provider = PROVIDERS.get(self.name)
         if provider is not None:
             return provider.title
-        return self.name if self.name not in ("", "custom") else host_of(self.base_url) or self.base_url
+        return self.name if self.name not in ("", "custom") else host_of(self.base_url) or self.address
 
     @property
     def host(self) -> str:
@@ -76,8 +76,11 @@ class Endpoint(Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        """`base_url` as it may be shown: without such a login."""
-        return re.sub(r"//[^/?#]*@", "//", self.base_url, count=1)
+        """`base_url` as it may be shown."""
+        return shown_url(self.base_url)
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.name!r}, {self.address!r}, key_env={self.key_env!r})"
 
     @property
     def is_loopback(self) -> bool:
@@ -126,6 +129,11 @@ def resolve_endpoint(settings: Settings, secrets: Mapping[str, str]) -> Endpoint
     return OFFLINE
 
 
+def shown_url(url: str) -> str:
+    """`url` without the login, and without the values of the query, any of which may be a key."""
+    return re.sub(r"(?<=[?&])([^=&#]*)=[^&#]*", r"\1=…", re.sub(r"//[^/?#]*@", "//", url, count=1))
+
+
 def default_model(endpoint: Endpoint) -> str:
     """The model to use where none was named; "" if only the server itself can say."""
     provider = PROVIDERS.get(endpoint.name)
@@ -166,7 +174,7 @@ def _custom(base_url: str, key_env: str, secrets: Mapping[str, str]) -> Endpoint
     except ValueError:
         valid = False
     if not valid:
-        problem = f"model.base_url {base_url!r} is not a URL; it should look like http://127.0.0.1:8000/v1"
+        problem = f"model.base_url {shown_url(base_url)!r} is not a URL; it should look like http://127.0.0.1:8000/v1"
         return Endpoint("custom", base_url, None, key_env, problem)
     for name, provider in PROVIDERS.items():
         if provider.keys and _same_host(base_url, provider.base_url):

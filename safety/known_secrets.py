@@ -118,10 +118,13 @@ def _named_variables(settings: Any, name: str = "") -> Iterator[str]:
 
 
 def person_secrets(
-    environ: Mapping[str, str] = os.environ, settings: Any = None, more: Iterable[str] = ()
+    environ: Mapping[str, str] = os.environ,
+    settings: Any = None,
+    more: Iterable[str] = (),
+    urls: Iterable[str] = (),
 ) -> list[str]:
     """All secrets hermes can know of: of the environment, `.env` in the home, `settings` (a Struct), and
-    `more`. A `.env` that cannot be read now adds none."""
+    `more`; of `urls` what they hold. A `.env` that cannot be read now adds none."""
     from configuration.home import SettingsError, read_secrets
 
     plain: Any = None

@@ -113,11 +113,12 @@ def test_an_index_that_is_a_pipe_keeps_nobody_waiting(repository: Path) -> None:
 
 
 TRAPS = (
-    "core.fsmonitor", "core.pager", "core.sshCommand", "core.editor", "core.askPass", "core.gitProxy",
-    "core.alternateRefsCommand", "sequence.editor", "diff.external", "diff.evil.command",
-    "diff.evil.textconv", "filter.evil.clean", "filter.evil.smudge", "filter.evil.process",
-    "merge.evil.driver", "gpg.program", "pager.status", "pager.rev-parse", "credential.helper", "uploadpack.packObjectsHook",
-    "submodule.sub.update", "trailer.x.command", "interactive.diffFilter", "browser.x.cmd", "man.x.cmd",
+    "core.fsmonitor", "core.pager", "core.sshCommand", "core.editor", "core.askPass",
+    "core.gitProxy", "core.alternateRefsCommand", "sequence.editor", "diff.external",
+    "diff.evil.command", "diff.evil.textconv", "filter.evil.clean", "filter.evil.smudge",
+    "filter.evil.process", "merge.evil.driver", "gpg.program", "pager.status", "pager.rev-parse",
+    "credential.helper", "uploadpack.packObjectsHook", "submodule.sub.update", "trailer.x.command",
+    "interactive.diffFilter", "browser.x.cmd", "man.x.cmd",
 )  # fmt: skip
 """Settings whose value git runs."""
 

@@ -50,7 +50,8 @@ def batch_row(session: Session, task: PromptTask, plan: RunPlan, redactor: Redac
             {name: value for name, value in task.fields.items() if name not in carried}
         ).decode(),
     }
-    return {**row, **carried}
+    row["metadata"], _ = redactor.redact_json(row["metadata"])
+    return {**row, **redactor.redact_json(carried)[0]}
 
 
 def _tool_counts(session: Session, names: list[str]) -> tuple[dict[str, dict[str, int]], dict[str, int], int]:

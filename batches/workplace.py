@@ -15,6 +15,7 @@ from batches.plan import RunPlan
 from models.chat_model import ChatModel
 from models.providers import OFFLINE, Endpoint, resolve_endpoint
 from models.retry import RetryingModel
+from safety.known_secrets import person_secrets
 from safety.redact import Redactor
 from sandboxes.child_environment import child_environment
 from sandboxes.lifeline import Lifeline
@@ -54,7 +55,8 @@ class Workplace:
         path = commands["PATH"]
         bash = shutil.which(plan.settings.terminal.shell, path=path) or plan.settings.terminal.shell
         lifeline = Lifeline(bash, token_hex(16), path)
-        return cls(model, endpoint, scratch, dict(environ), commands, lifeline, Redactor(secrets.values()))
+        redactor = Redactor(person_secrets(environ, plan.settings))
+        return cls(model, endpoint, scratch, dict(environ), commands, lifeline, redactor)
 
     async def aclose(self) -> None:
         """When all conversations have ended."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from contextlib import ExitStack
 from typing import Any
 
 import click
 
+from commands.crash_report import own_redactor
 from commands.data_files import counted, files_argument, input_files, output_rows, place, tell
 from configuration.home import read_secrets
 from corpus.reading import Row, is_session_file
-from safety.redact import SHORTEST, Redactor
+from safety.redact import Redactor
 from safety.terminal_text import neutralize
 from trajectories.row_line import row_line
 from trajectories.turn_text import repeats_keys
-
-KEY_WORDS = ("KEY", "KEYS", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS")
-"""An environment variable holds a secret if a part of its name ends so."""
-
-_HARMLESS = {"disabled", "required", "optional", "not-needed", "no-key-required", "sk-no-key-required"}
 
 
 @click.command()
@@ -40,7 +35,8 @@ def redact(files: tuple[str, ...], output: str | None) -> None:
     if output is not None and len(files) > 1 and session is not None:
         message = f"{session} is a session: give each with an -o of its own, as one file holds one session"
         raise click.UsageError(neutralize(message))
-    redactor = Redactor(known_secrets())
+    read_secrets()  # a file of secrets that cannot be read is an error: not all could be taken out
+    redactor = own_redactor()
     totals: dict[str, Counter[str]] = {name: Counter() for name in files}
     rows = touched = 0
     with input_files(files) as inputs, ExitStack() as opened:
@@ -74,20 +70,6 @@ def _clean(row: Row, redactor: Redactor) -> tuple[dict[str, Any], Counter[str]]:
     if not found and repeats_keys(row.raw):  # the text holds what the value, the last one of a key, does not
         _, found = redactor.redact(row.raw.decode())
     return clean, found
-
-
-def known_secrets() -> list[str]:
-    """The person's own: of `.env`, and of the environment by the names of variables."""
-    secrets = {value for value in read_secrets().values() if not _is_harmless(value)}
-    for name, value in os.environ.items():
-        if any(part.endswith(KEY_WORDS) for part in name.upper().split("_")) and not _is_harmless(value):
-            secrets.add(value)
-    return sorted(value for value in secrets if len(value) >= SHORTEST)
-
-
-def _is_harmless(value: str) -> bool:
-    """The path of a key, a switch, or what people give a local server that asks for a key."""
-    return value.startswith(("/", "~", "./")) or value.lower() in _HARMLESS
 
 
 def _kinds(found: Counter[str]) -> str:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prompt_toolkit.history import History
 
 from configuration.home import make_private_folder
+
+if TYPE_CHECKING:
+    from safety.redact import Redactor
 
 READ_AT_MOST = 256 * 1024
 """Bytes read from the end of the file: some thousand entries, a few milliseconds."""
 
 
 class InputHistory(History):
-    """One JSON string a line, appended in one write, mode 0600.
+    """One JSON string a line, appended in one write, mode 0600, without the secrets in it.
 
     The file is read again for each new input line, so what another session typed is found too.
     Where it cannot be written, entries are kept in memory and `problem` says why.
@@ -25,6 +29,7 @@ class InputHistory(History):
         super().__init__()
         self.path = path
         self.problem = ""
+        self._redactor: Redactor | None = None
         self._unsaved: list[str] = []
 
     async def load(self) -> AsyncGenerator[str, None]:
@@ -47,6 +52,12 @@ class InputHistory(History):
             return
         import json
 
+        if self._redactor is None:
+            from safety.known_secrets import person_secrets
+            from safety.redact import Redactor
+
+            self._redactor = Redactor(person_secrets())
+        string, _ = self._redactor.redact(string)
         line = json.dumps(string, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
             make_private_folder(Path(self.path).parent)

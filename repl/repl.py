@@ -47,6 +47,7 @@ class Repl:
 
     def __init__(self, load: Callable[[], Loaded], home: str, environ: Mapping[str, str]) -> None:
         self._load = load
+        self._environ = environ
         color = not (environ.get("NO_COLOR") or environ.get("CI")) and environ.get("TERM") != "dumb"
         self.ink = Ink(color)
         self.live = Live(Kawaii(on=False))
@@ -124,7 +125,7 @@ class Repl:
         if not done:
             return [f"hermes did not end in good order within {CLOSE_WITHIN:.0f} s"]
         error = closing.exception()
-        return closing.result() if error is None else [f"{type(error).__name__}: {error}"]
+        return closing.result() if error is None else [self._told(error)]
 
     def _keep_unsent(self) -> None:
         unsent = [text for text in (*self.live.queued, self.surface.draft) if text.strip()]
@@ -213,7 +214,14 @@ class Repl:
                 await self._run_command(*found)
         except Exception as error:  # noqa: BLE001 - one failed line must not end the conversation
             self.live.end()
-            self.say(f"{type(error).__name__}: {error}", "red")
+            self.say(self._told(error), "red")
+
+    def _told(self, error: BaseException) -> str:
+        """What went wrong, in the error's words, which may quote a key."""
+        from safety.known_secrets import person_secrets
+        from safety.redact import Redactor
+
+        return Redactor(person_secrets(self._environ)).redact(f"{type(error).__name__}: {error}")[0]
 
     async def _run_command(self, name: str, arguments: str) -> None:
         from repl.commands.table import find_command, nearest

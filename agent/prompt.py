@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import stat
 import time
 from pathlib import Path
 
+from safety.paths import canonical, is_within, open_exact
+
 BUILT_IN = Path(__file__).with_name("system.md")
 PERSONALITIES = Path(__file__).with_name("personalities.yaml")
+_MOST_BYTES_A_CHARACTER = 4
 INSTRUCTIONS_LIMIT = 32_000
 """Characters of project instructions that are read; more would crowd out the conversation."""
 
@@ -25,15 +30,24 @@ def build_system_prompt(
 
 
 def read_instructions(folder: str, name: str) -> str:
-    """The project's instructions file, "" if there is none. Only for folders the person trusts."""
-    if not name:
+    """The project's instructions file, "" if there is none. Only for folders the person trusts.
+
+    A link counts if it leads to a file in the folder: its text goes to the model, other files' must not.
+    """
+    path = canonical(os.path.join(folder, name))
+    if not name or not is_within(path, canonical(folder)):
         return ""
     try:
-        text = Path(folder, name).read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+        with open(open_exact(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return ""
+            data = file.read(INSTRUCTIONS_LIMIT * _MOST_BYTES_A_CHARACTER)
+            left = os.fstat(file.fileno()).st_size - len(data)
+    except OSError:
         return ""
-    if len(text) > INSTRUCTIONS_LIMIT:
-        return text[:INSTRUCTIONS_LIMIT] + f"\n[… {len(text) - INSTRUCTIONS_LIMIT} more characters in {name}]"
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    if left > 0 or len(text) > INSTRUCTIONS_LIMIT:
+        return text[:INSTRUCTIONS_LIMIT] + f"\n[… there is more in {name}]"
     return text
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+_STAR = "[^/]*"
+_FOLDERS = "(?:.*/)?"
+
 
 def glob_regex(glob: str, *, braces: bool = True) -> str:
-    """A regex that matches the whole of a path exactly where the glob does. `*` never crosses a slash."""
+    """A regex that matches the whole of a path exactly where the glob does. `*` never crosses a slash.
+
+    Without braces it takes a time that grows with the lengths of both, whatever the glob is.
+    """
     out: list[str] = []
     depth = 0
     position = 0
+    braces = braces and "{" in glob
     while position < len(glob):
         char = glob[position]
         step = 1
@@ -18,7 +25,7 @@ def glob_regex(glob: str, *, braces: bool = True) -> str:
             text, step = _double_star(glob, position)
             out.append(text)
         elif char == "*":
-            out.append("[^/]*")
+            out.append(_STAR)
         elif char == "?":
             out.append("[^/]")
         elif char == "[" and (end := _class_end(glob, position)):
@@ -36,7 +43,36 @@ def glob_regex(glob: str, *, braces: bool = True) -> str:
         else:
             out.append(re.escape(char))
         position += step
-    return "".join(out) + ")" * depth
+    return "".join(out) + ")" * depth if braces else _without_retries(out)
+
+
+def _without_retries(tokens: list[str]) -> str:
+    """The tokens as one regex; all but the last `*`, and all but the last `**/`, stop at the first fit.
+
+    What stands between two of them has one length (or number of folders), so that a later fit can never
+    help where the first does not. Without this, `*a*a*a*b` costs hours on a long name.
+    """
+    parts = _split(tokens, _FOLDERS)
+    regex = [_first_fits(_split(part, _STAR), _STAR, "[^/]*?") for part in parts]
+    return _first_fits([[each] for each in regex], _FOLDERS, "(?:.*?/)??")
+
+
+def _first_fits(parts: list[list[str]], joint: str, lazy: str) -> str:
+    first, *rest = ("".join(part) for part in parts)
+    if not rest:
+        return first
+    *middle, last = rest
+    return first + "".join(f"(?>{lazy}{each})" for each in middle) + joint + last
+
+
+def _split(tokens: list[str], joint: str) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for token in tokens:
+        if token == joint:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
 
 
 def path_matcher(glob: str) -> Callable[[str], bool]:
@@ -58,8 +94,8 @@ def _double_star(glob: str, position: int) -> tuple[str, int]:
     if end == len(glob):
         return (".+" if position else ".*"), 2
     if glob[end] == "/":
-        return "(?:.*/)?", 3
-    return "[^/]*", 2
+        return _FOLDERS, 3
+    return _STAR, 2
 
 
 def _class_end(glob: str, start: int) -> int:

@@ -11,7 +11,7 @@ from safety.paths import is_within
 from sandboxes.sandbox import FileStat, Sandbox
 from tools.files.ignore_rules import IgnoreFile, is_ignored, parse_ignore_file
 
-_MOST_IGNORE_BYTES = 1 << 20
+_MOST_IGNORE_BYTES = 256 << 10
 
 
 async def walk_files(

@@ -17,13 +17,20 @@ _SEQUENCE = re.compile(
 """A string sequence counts only with its terminator: an open one must not swallow what follows."""
 
 _OPEN_SEQUENCE = re.compile(
-    r"(?:\x1b|\x1b[\[\x20-\x2f][0-?]*[ -/]*|\x1b[\]PX^_][^\x07\x1b\x80-\x9f]{0,256}\x1b?)\Z"
+    r"(?:\x1b|(?:\x1b\[|\x9b)[0-?]*[ -/]*|\x1b[ -/]+"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x80-\x9f]*\x1b?)\Z"
 )
+LONGEST = 4096
+"""Characters of an escape sequence that are waited for; a longer one is taken for text."""
 
 _HOSTILE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
-    "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # bidi, unseen
-    "\ud800-\udfff\U000e0000-\U000e0fff]"  # lone surrogates, tags
+    "\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # bidi, unseen
+    "\u115f\u1160\u17b4\u17b5\u3164\uffa0\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # fillers that are blank
+    "\ud800-\udfff\ufe00-\ufe0d\U000e0000-\U000e0fff]"  # lone surrogates, variants, tags
+    # What chooses between two pictures of one character: once behind it, and not as a text of its own.
+    "|(?<![!-\u2fff\u3030-\u303d\u3297\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]"
+    "|(?<![\u1820-\u18aa])[\u180b-\u180d\u180f]"
     # Joiners, but not where emoji and the scripts of Asia need them.
     "|(?<![\u0620-\u0dff\u2190-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
 )
@@ -53,10 +60,29 @@ def strip_stream(text: str) -> str:
     return text.replace("\b", "")
 
 
-def split_open_sequence(text: str) -> tuple[str, str]:
-    """`text` in two: what can be shown, and an escape sequence that is still being written."""
-    found = _OPEN_SEQUENCE.search(text, max(0, len(text) - 300)) if "\x1b" in text else None
-    return (text[: found.start()], text[found.start() :]) if found else (text, "")
+class StreamCleaner:
+    """A stream for a person's eyes, piece by piece: the same text comes out wherever it was cut.
+
+    What may be the beginning of an escape sequence, or of a line's end, waits for the next piece.
+    """
+
+    def __init__(self) -> None:
+        self._open = self._returns = ""
+
+    def feed(self, text: str) -> str:
+        """What can be shown now, harmless to a terminal."""
+        text = self._open + text
+        begun = _OPEN_SEQUENCE.search(text, max(0, len(text) - LONGEST)) if _SUSPECT.search(text) else None
+        cut = begun.start() if begun else len(text)
+        self._open = text[cut:]
+        plain = self._returns + _SEQUENCE.sub("", text[:cut])
+        self._returns = plain[len(plain.rstrip("\r")) :]
+        return neutralize(strip_stream(plain[: len(plain) - len(self._returns)]))
+
+    def close(self) -> str:
+        """What was still held back when the stream ended."""
+        held, self._open, self._returns = self._returns + self._open, "", ""
+        return neutralize(strip_stream(held))
 
 
 def neutralize(text: str) -> str:

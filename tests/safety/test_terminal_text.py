@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from safety.terminal_text import neutralize, split_open_sequence, strip_controls, strip_stream
+from safety.terminal_text import LONGEST, StreamCleaner, neutralize, strip_controls, strip_stream
 
 HOSTILE = [
     "\x1b[2J\x1b[H", "\x1b[31;1mx\x1b[0m", "\x1b[?1049h", "\x1b]0;title\x07", "\x1b]52;c;ZXZpbA==\x1b\\",
@@ -71,12 +71,43 @@ def test_making_harmless_twice_changes_nothing() -> None:
 
 
 def test_a_sequence_cut_between_two_pieces_is_held_back() -> None:
-    whole = "a\x1b[31mb\x1b]0;title\x07c\x1b[0m"
+    whole = "a\x1b[31mb\x1b]0;title\x07c\x1b[0m\x9b1md\r\0\r\ne\rf"
     for cut in range(len(whole) + 1):
-        shown, held = split_open_sequence(whole[:cut])
-        rest, open_end = split_open_sequence(held + whole[cut:])
-        assert strip_stream(shown) + strip_stream(rest) == "abc"
-        assert open_end == ""
+        stream = StreamCleaner()
+        assert stream.feed(whole[:cut]) + stream.feed(whole[cut:]) + stream.close() == "abcd\ne\nf"
+
+
+def test_what_never_became_a_sequence_is_shown_in_the_end() -> None:
+    stream = StreamCleaner()
+    assert stream.feed("a\x1b]0;never closed") == "a"
+    assert stream.close() == "0;never closed"
+    assert stream.feed("b\x1b]" + "x" * (2 * LONGEST)) == "b" + "x" * (2 * LONGEST)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["☺️ ❤️ #️⃣ 1️⃣ ©️ ㊗️ ☎︎", "ᠮᠣᠩᠭᠣᠯ᠋", "a\u0301\u0323 각", "👨‍👩‍👧‍👦 🏳️‍🌈"],
+)
+def test_what_emoji_and_scripts_need_stays(text: str) -> None:
+    assert neutralize(text) == text
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "\ufe00\ufe01",
+        "\ufe0f\ufe0f\ufe0e",
+        "\u3164",
+        "\u115f\u1160",
+        "\u034f",
+        "\ufe05",
+        "\U000e0101",
+        "\U0001d173",
+    ],
+)
+def test_text_written_in_characters_nobody_sees_is_spelled_out(hidden: str) -> None:
+    shown = neutralize(f"ls{hidden} -l")
+    assert shown.count("<U+") >= len(hidden) - 1 and shown.endswith(" -l")
 
 
 def test_hostile_input_takes_no_more_than_linear_time() -> None:
@@ -85,7 +116,7 @@ def test_hostile_input_takes_no_more_than_linear_time() -> None:
     for text in inputs:
         started = time.monotonic()
         strip_controls(text)
-        split_open_sequence(text)
+        StreamCleaner().feed(text)
         neutralize(text)
         assert time.monotonic() - started < 1, repr(text[:10])
 

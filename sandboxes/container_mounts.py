@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from configuration.sandbox_settings import MountMode
 from safety.paths import canonical, is_within, private_places, touches
+from sandboxes.engine_client import EngineName
 from sandboxes.sandbox import SandboxError
 
 _NO_PROJECTS = (
@@ -29,8 +30,10 @@ class Mount:
     writable: bool
     hidden: tuple[str, ...] = ()
 
-    def options(self) -> list[str]:
-        """For `docker run` and `podman run`."""
+    def options(self, engine: EngineName) -> list[str]:
+        """For `docker run` or `podman run`."""
+        # podman would first copy there what lies below.
+        empty = "tmpfs-mode=0555", "tmpfs-size=4096", *(("notmpcopyup",) if engine == "podman" else ())
         bind = f"source={self.source}", f"target={self.target}"
         if self.writable:
             given = [_mount("type=bind", *bind)]
@@ -42,7 +45,7 @@ class Mount:
         for place in self.hidden:
             target = f"target={self.target}{place[len(self.source) :]}"
             if os.path.isdir(place):
-                given.append(_mount("type=tmpfs", target, "tmpfs-mode=0555", "tmpfs-size=4096"))
+                given.append(_mount("type=tmpfs", target, *empty))
             elif os.path.lexists(place):
                 given.append(_mount("type=bind", "source=/dev/null", target, "readonly"))
         return [word for mount in given for word in ("--mount", mount)]

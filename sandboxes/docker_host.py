@@ -175,8 +175,8 @@ class DockerHost(CommandLineHost):
             image = await self._pull(image, marker)
         if answer.code != 0:
             raise engine.problem(answer.said or "it took too long", self._settings.image)
-        if self.cwd == OWN_WORKSPACE:
-            await self._make_workspace()
+        if self.cwd == OWN_WORKSPACE and self.name == "docker":
+            await self._open_workspace()
 
     async def _pull(self, image: str, marker: str) -> str:
         """Fetch the image; its name as it is known from then on."""
@@ -187,12 +187,11 @@ class DockerHost(CommandLineHost):
             raise self._client.problem(answer.said, image)
         return image
 
-    async def _make_workspace(self) -> None:
-        make = 'mkdir -p "$1" && chmod 1777 "$1"'
-        inside = [self.container, "bash", "-c", make, "bash", OWN_WORKSPACE]
-        answer = await self._call("exec", "-u", "0", *inside)
+    async def _open_workspace(self) -> None:
+        """docker made the folder, as root's; podman a volume, as the user's."""
+        answer = await self._call("exec", "-u", "0", self.container, "chmod", "1777", OWN_WORKSPACE)
         if answer.code != 0:
-            raise SandboxError(f"{self.name}: {OWN_WORKSPACE} could not be made: {answer.said}")
+            raise SandboxError(f"{self.name}: {OWN_WORKSPACE} cannot be used: {answer.said}")
 
     def _options(self) -> list[str]:
         settings = self._settings
@@ -209,12 +208,15 @@ class DockerHost(CommandLineHost):
             given += ["--cpus", f"{settings.cpus:g}"]
         if not self._network and not names_network(settings.options):
             given += ["--network", "none"]
+        if self.cwd == OWN_WORKSPACE:
+            volume = f"type=volume,target={OWN_WORKSPACE},chown=true"
+            given += ["--mount", volume] if self.name == "podman" else ["--workdir", OWN_WORKSPACE]
         if self.name == "podman":
             given.append("--http-proxy=false")  # it would pass the proxies, logins and all
         for name in self._passed:
             given += ["-e", name]
         for mount in self._mounts:
-            given += mount.options()
+            given += mount.options(self._client.name)
         return given
 
     async def _user(self) -> list[str]:

@@ -21,6 +21,6 @@ done
 case $1 in
   '') cd 2> /dev/null ;;
   .) mkdir -p "$folder/work" && cd "$folder/work" ;;
-  *) cd -- "$1" 2> /dev/null ;;
+  *) { cd; cd -- "$1"; } 2> /dev/null ;; # a relative one is in the home
 esac || cd /
 printf '%s\0' "$folder" "$known" "$PWD" "${HOME-}"

@@ -63,6 +63,7 @@ class HostedSandbox:
         self._state = 0
         self._commands = 0
         self._processes: dict[str, HostedProcess] = {}
+        self._cut_off: list[str] = []  # markers of commands that a lost connection ended here, not there
         self._busy = 0
         self._timer: threading.Timer | None = None
         self._closed = False
@@ -250,11 +251,14 @@ class HostedSandbox:
                 f"the folder {run.folder} no longer exists or cannot be entered; now in {reports.folder}"
             )
             self._cwd = reports.folder
+        if reports.out_of_memory:
+            notes.append(f"{self.host.name}: memory ran out; the kernel ended what used most of it")
         if reports.cwd is not None:
             self._state = run.number
             if keep_cwd:
                 self._cwd = reports.cwd
         elif not reports.ended and await self._foothold.lost():
+            self._cut_off.append(run.marker)
             reason = self.host.why_gone() or "it was lost"
             notes.append(f"{self.host.name}: {reason} while the command ran; how far it got is not known")
         elif code is not None:
@@ -264,19 +268,23 @@ class HostedSandbox:
         return notes
 
     async def _adopt(self, command: str, run: _Run) -> HostedProcess:
+        return self._keep(command, run, watcher=await self._watcher(run.marker))
+
+    async def _watcher(self, marker: str) -> Program:
+        """A program that ends when nothing of what is marked so is left."""
         script = f"{self._foothold.folder}/processes.sh"
-        watcher = await self._foothold.launch(
-            ["bash", script, "wait", run.marker], None, OutputCapture(None), Reports()
+        return await self._foothold.launch(
+            ["bash", script, "wait", marker], None, OutputCapture(None), Reports()
         )
-        return self._keep(command, run, watcher=watcher)
 
     def _keep(
         self, text: str, run: _Run, *, stdin: int = -1, watcher: Program | None = None
     ) -> HostedProcess:
         id = f"bg_{len(self._processes) + 1}"
         process = HostedProcess(
-            id, text, run.program, self._foothold, run.marker, self._limit, stdin=stdin, watcher=watcher
-        )
+            id, text, run.program, self._foothold, run.marker, self._limit,
+            reports=run.reports, stdin=stdin, watcher=watcher,
+        )  # fmt: skip
         self._processes[id] = process
         return process
 
@@ -306,8 +314,22 @@ class HostedSandbox:
                 self._cwd = self._foothold.start
             self._known = self._foothold.times
             self._state = 0
+            self._cut_off.clear()
             self._let_go()
+        elif note:
+            note += await self._pick_up()
         return note
+
+    async def _pick_up(self) -> str:
+        """After a lost connection: end the command that nobody hears any more, keep an eye on the others."""
+        marked, self._cut_off = self._cut_off, []
+        for marker in marked:
+            await self._foothold.end_marked(marker, CANCEL_GRACE)
+        deaf = [each for each in self._processes.values() if each.is_cut_off]
+        for process in deaf:
+            process.keep_watch(await self._watcher(process.marker))
+        names = ", ".join(process.id for process in deaf)
+        return f"; what {names} wrote since then is lost, and its input is closed" if deaf else ""
 
     async def _path(self, path: str) -> str:
         await self._up()

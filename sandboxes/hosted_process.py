@@ -8,6 +8,7 @@ import time
 from sandboxes.background import KILL_GRACE, InputPipe
 from sandboxes.foothold import Foothold
 from sandboxes.host import Program
+from sandboxes.reports import Reports
 from sandboxes.sandbox import BoundedOutput, SandboxError
 
 
@@ -30,6 +31,7 @@ class HostedProcess:
         marker: str,
         output_limit: int,
         *,
+        reports: Reports,
         stdin: int = -1,
         watcher: Program | None = None,
     ) -> None:
@@ -37,8 +39,9 @@ class HostedProcess:
         self.command = text
         self.started = time.time()
         self.program = program
+        self.marker = marker
         self._foothold = foothold
-        self._marker = marker
+        self._reports = reports
         self._limit = output_limit
         self._input = InputPipe(id, stdin)
         self._watcher = watcher
@@ -50,6 +53,18 @@ class HostedProcess:
         if self._watcher is not None and self._watcher.exit_code is None:
             return None
         return self.program.exit_code
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the connection ended, and not the process."""
+        if self._watcher is not None:
+            return bool(self._watcher.exit_code)
+        return self.program.exit_code is not None and not self._reports.ended
+
+    def keep_watch(self, watcher: Program) -> None:
+        """It was cut off: from now on only its end can be seen."""
+        self._watcher = watcher
+        self._input.close()
 
     def new_output(self) -> BoundedOutput:
         return self.program.capture.new_output(self._limit)
@@ -67,7 +82,7 @@ class HostedProcess:
 
     async def kill(self) -> None:
         with contextlib.suppress(SandboxError):  # what is gone need not be ended
-            await self._foothold.end_marked(self._marker, KILL_GRACE)
+            await self._foothold.end_marked(self.marker, KILL_GRACE)
         await (self._watcher or self.program).wait(KILL_GRACE)
         self.let_go()
 

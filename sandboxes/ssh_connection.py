@@ -8,15 +8,14 @@ writes "gone" into the pipe (ssh_farewell.sh), and what is left on the other mac
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sandboxes.bounded_output import OutputCapture
-from sandboxes.command_streams import in_this_loop
 from sandboxes.login_shell import command_text
 from sandboxes.reports import Reports
 from sandboxes.running_command import RunningCommand
@@ -50,69 +49,53 @@ class SshConnection:
         self._environment = environment
         self._master: RunningCommand | None = None
         self._reports = Reports()
+        self._output = OutputCapture(None, _MOST)
+        self._token = b""
+        self._notify: Callable[[], None] = _nobody
         self._input = -1
 
     @property
     def said(self) -> str:
         return self._reports.other
 
-    async def open(self, identity: str, cwd: str, label: str) -> str:
-        """Connect; the folder there in which commands start. Raises SandboxError.
+    async def open(self, identity: str, cwd: str, label: str) -> None:
+        """Connect. Raises Unreachable, and SandboxError where this machine is at fault.
 
         Args:
+            cwd: a folder that has to be there; "" for the home.
             label: of this process; see leftovers.owner_label.
         """
         self._make_folder(label)
-        token = f"{secrets.token_hex(12)} "
+        self._token = secrets.token_hex(12).encode()
         script = _GUARD.read_text("utf-8")
         guard = ["env", f"HERMES_GUARD={identity}", "bash", "--noprofile", "--norc", "-c", script]
-        guard += ["bash", token, cwd, str(round(GRACE))]
+        guard += ["bash", self._token.decode(), cwd, str(round(GRACE))]
         argv = ["ssh", "-M", "-S", str(self.socket), *self._options, "--", self.target, command_text(guard)]
-        loop = asyncio.get_running_loop()
-        heard: asyncio.Future[None] = loop.create_future()
-        said = OutputCapture(None, _MOST)
-
-        def listen(_: str) -> None:
-            if b"\0" in said.head.partition(token.encode())[2] and not heard.done():
-                heard.set_result(None)
-
+        self._output = OutputCapture(None, _MOST)
         self._reports = Reports()
         try:
             # Not of the sandbox's marker: it has to outlive hermes for a moment.
             self._master = RunningCommand(
                 argv, env=self._environment, cwd="/", marker=f"connection-{identity}.", stdin=self._input,
-                capture=said, reports=self._reports, on_text=in_this_loop(listen),
+                capture=self._output, reports=self._reports, on_text=lambda _: self._notify(),
             )  # fmt: skip
         except OSError as error:
             raise SandboxError(f"ssh: the OpenSSH client cannot be started: {error.strerror}") from error
-        ended = asyncio.ensure_future(self._master.wait(_READY))
-        try:
-            await asyncio.wait((heard, ended), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
+        if not await self._heard(self._master, 1, _READY):
+            code = self._master.exit_code
             self._master.kill()
-            raise
-        finally:
-            ended.cancel()
-        if heard.done():
-            return os.fsdecode(said.head.partition(token.encode())[2].partition(b"\0")[0])
-        code = self._master.exit_code
-        self._master.kill()
-        raise Unreachable(self.said, said.head.decode("utf-8", "replace"), code)
+            raise Unreachable(self.said, self._output.head.decode("utf-8", "replace"), code)
 
     async def is_open(self) -> bool:
         if self._master is None or self._master.exit_code is not None:
             return False
-        check = await asyncio.create_subprocess_exec(
-            *self.client(), "-O", "check", "hermes", env=dict(self._environment),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        check = RunningCommand(
+            [*self.client(), "-O", "check", "hermes"], env=self._environment, cwd="/", marker="check.",
+            capture=OutputCapture(None, 0),
         )  # fmt: skip
-        try:
-            async with asyncio.timeout(5):
-                return await check.wait() == 0
-        except TimeoutError:
-            check.kill()
-            await check.wait()
-            return False
+        code = await check.wait(5)
+        check.kill()
+        return code == 0
 
     def client(self) -> list[str]:
         """The beginning of a command line that uses the connection, and never makes one of its own."""
@@ -136,13 +119,40 @@ class SshConnection:
         if master is not None:
             if master.exit_code is None:
                 os.write(self._input, b"gone\n")
-                await master.wait(_CLEANED)
+                await self._heard(master, 2, _CLEANED)
             master.kill()
             await master.wait(1)
         if self._input >= 0:
             os.close(self._input)
             self._input = -1
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def _heard(self, master: RunningCommand, times: int, timeout: float) -> bool:
+        """Wait until the guard has written its token so often; False if it ended or took too long."""
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def notify() -> None:
+            with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+                loop.call_soon_threadsafe(changed.set)
+
+        self._notify = notify
+        master.when_ended(notify)
+        try:
+            async with asyncio.timeout(timeout):
+                while not (heard := self._output.head.count(self._token) >= times):
+                    if master.exit_code is not None:
+                        break
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            return False
+        except asyncio.CancelledError:
+            master.kill()
+            raise
+        finally:
+            self._notify = _nobody
+        return heard
 
     def _make_folder(self, label: str) -> None:
         try:
@@ -154,6 +164,10 @@ class SshConnection:
             raise SandboxError(
                 f"ssh: no connection without the folder {self.folder}: {error.strerror}"
             ) from error
+
+
+def _nobody() -> None:
+    """Nobody waits for the guard."""
 
 
 class Unreachable(Exception):

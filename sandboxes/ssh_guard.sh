@@ -1,10 +1,10 @@
 # Sees to it that nothing is left on a machine that is reached by ssh: bash -c THIS bash TOKEN CWD GRACE
 #
-# HERMES_GUARD in its environment is the identity of a sandbox: it begins the markers of its processes (processes.sh)
-# and stands in the file `owner` of its folder (boot.sh). Writes TOKEN, the folder CWD ("" for the home) and a NUL once it
-# stands guard. Standard input comes from hermes: the line "gone" says that hermes has no more use for anything here.
-# If the connection ends without that, the guard waits GRACE seconds: a new connection of the same sandbox brings a new guard,
-# which ends this one. Then it ends the sandbox's processes and removes its folder.
+# HERMES_GUARD in its environment is the identity of a sandbox: it begins the markers of its processes (processes.sh) and
+# stands in the file `owner` of its folder (boot.sh). Writes TOKEN once it stands guard, which it does not if there is no
+# folder CWD ("" for the home). Standard input comes from hermes: the line "gone" says that it has no more use for
+# anything here. If the connection ends without that, the guard waits GRACE seconds: a new connection of the same sandbox
+# brings a new guard, which ends this one. Then it ends the sandbox's processes, removes its folder, and writes TOKEN again.
 
 guards_of() { # IDENTITY: writes the ids of its guards
   if [ -r /proc/self/environ ]; then
@@ -34,12 +34,13 @@ remove_forsaken() { # a guard that was killed, a machine that was switched off
   if [ "$2" != "$HERMES_GUARD" ] && [ -z "$(guards_of "$2")" ]; then remove "$@"; fi
 }
 
-if [ -n "$2" ]; then cd -- "$2"; else cd 2> /dev/null || cd /; fi || exit 1
+cd 2> /dev/null || cd /
+if [ -n "$2" ]; then cd -- "$2" || exit 1; fi
 trap '' HUP PIPE
 for each in $(guards_of "$HERMES_GUARD"); do
   if [ "$each" != $$ ]; then kill -KILL "$each"; fi
 done 2> /dev/null
-printf '%s%s\0' "$1" "$PWD"
+printf '%s' "$1"
 exec 2> /dev/null
 each_folder remove_forsaken > /dev/null
 
@@ -51,3 +52,4 @@ if [ "$word" != gone ]; then
   read -r -t "$3" -u "$never"
 fi
 each_folder remove_own
+printf '%s' "$1"

@@ -18,6 +18,7 @@ from configuration.sandbox_settings import SshSettings
 from safety.confinement import Confinement
 from sandboxes.bounded_output import OutputCapture
 from sandboxes.child_environment import child_environment
+from sandboxes.foothold import OWN_FOLDER
 from sandboxes.host import CommandLineHost, Program
 from sandboxes.leftovers import owner_is_dead, owner_label
 from sandboxes.login_shell import command_text
@@ -77,7 +78,7 @@ class SshHost(CommandLineHost):
     lasting = True
 
     def __init__(self, settings: SshSettings, environ: Mapping[str, str]) -> None:
-        self.cwd = settings.cwd
+        self.cwd = _from_home(settings.cwd)
         self.environment = child_environment(environ, _LOGIN)
         self._target = settings.host
         self._options = _options(settings)
@@ -103,7 +104,8 @@ class SshHost(CommandLineHost):
             connection = SshConnection(self._folder, self._options, self._target, self.environment)
             self._connection = connection
             try:
-                self.cwd = await connection.open(identity, self.cwd, owner_label())
+                cwd = "" if self.cwd == OWN_FOLDER else self.cwd
+                await connection.open(identity, cwd, owner_label())
             except Unreachable as failure:
                 await self._disconnect()
                 if attempt == _TRIES or not is_passing(failure.said):
@@ -227,11 +229,16 @@ class SshHost(CommandLineHost):
     async def _disconnect(self) -> None:
         with self._lock:
             spare, self._spare = self._spare, None
-            connection, self._sessions = self._connection, []
+            connection, sessions = self._connection, self._sessions
+            self._sessions = []
         if spare is not None:
             os.close(spare[1])
+            sessions.append(spare[0])
         if connection is not None:
             await connection.close()
+        for program in sessions:
+            program.kill()
+            await program.wait(1)
 
     def _end_forsaken(self) -> None:
         """Say farewell for those whose hermes was killed together with its lifeline."""
@@ -293,6 +300,11 @@ def _options(settings: SshSettings) -> list[str]:
     if settings.port is not None:
         options += ["-p", str(settings.port)]
     return options
+
+
+def _from_home(path: str) -> str:
+    """Programs start in the home there, so `~` need not be named."""
+    return "" if path == "~" else path.removeprefix("~/")
 
 
 def _base(environ: Mapping[str, str]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 from sandboxes.host import Host
@@ -11,11 +12,26 @@ from settings import TerminalSettings
 
 def confinement_problem() -> str:
     """Why commands cannot be confined on this machine, and the fix; "" if they can."""
-    return "bubblewrap is not supported yet"
+    if not sys.platform.startswith("linux"):
+        return "commands can be confined on Linux alone; set terminal.backend: docker"
+    from sandboxes.bubblewrap_host import bubblewrap_problem
+
+    return bubblewrap_problem()
 
 
 def make_confined_host(
     terminal: TerminalSettings, cwd: str, environ: Mapping[str, str], hidden: Sequence[str]
 ) -> Host:
-    """Raises SandboxError where `confinement_problem` has something to say."""
-    raise SandboxError(f"local: {confinement_problem()}")
+    """A host that is not up yet.
+
+    Args:
+        hidden: places of the agent's own, which commands must not see.
+
+    Raises SandboxError where `confinement_problem` has something to say, or the settings cannot be kept.
+    """
+    if problem := confinement_problem():
+        raise SandboxError(f"local: {problem}")
+    from sandboxes.bubblewrap_host import BubblewrapHost
+    from sandboxes.confined_view import make_view
+
+    return BubblewrapHost(lambda: make_view(terminal, cwd, environ, hidden))

@@ -13,21 +13,18 @@ _ON_THIS_MACHINE = frozenset({"none", "bubblewrap", "landlock"})
 
 
 def mark(reply: ToolReply, request: EffectRequest, runtime: ToolRuntime) -> ToolReply:
-    """`reply` with its source in front where that is untrusted; the gate is told as well.
+    """`reply` with its source in front where that is untrusted.
 
-    A tool names the source itself (`ToolReply.untrusted`: "web page", "MCP server NAME"). For what only
-    reads, the paths it was allowed decide: files of the folder the person works in bear no mark, to cost no
-    tokens; that folder counts as trusted for the gate only if the person has said so.
+    A tool names the source itself (`ToolReply.untrusted`: "web page", "MCP server NAME"), and the gate hears
+    of it. For what only reads, the paths decide, which the gate knows already; files of the folder the person
+    works in bear no mark, to cost no tokens.
     """
     source = reply.untrusted
-    if not source and reply.status == "ok" and set(request.effects) == {"read"} and request.paths:
+    if source:
+        runtime.gate.note_untrusted(source)
+    elif reply.status == "ok" and set(request.effects) == {"read"}:
         source = _source_of_files(request.paths, runtime)
-        if not source and not runtime.gate.trusted:
-            _tell(runtime, "file of a folder that nobody has called trusted")
-    if not source:
-        return reply
-    _tell(runtime, source)
-    return replace(reply, content=labelled(reply.content, source), untrusted=source)
+    return replace(reply, content=labelled(reply.content, source), untrusted=source) if source else reply
 
 
 def labelled(content: str, source: str) -> str:
@@ -42,9 +39,3 @@ def labelled(content: str, source: str) -> str:
 def _source_of_files(paths: tuple[str, ...], runtime: ToolRuntime) -> str:
     here = runtime.sandbox.confinement.kind in _ON_THIS_MACHINE
     return OUTSIDE if here and any(not runtime.gate.inside(path) for path in paths) else ""
-
-
-def _tell(runtime: ToolRuntime, source: str) -> None:
-    note = getattr(runtime.gate, "note_untrusted", None)
-    if note is not None:
-        note(source)

@@ -19,21 +19,10 @@ from tools.tool import ok_reply, tool
 from tools.untrusted import OUTSIDE, labelled
 
 
-class ListeningGate(Gate):
-    """Keeps what it is told of."""
-
-    def note_untrusted(self, source: str) -> None:
-        self.__dict__.setdefault("heard", []).append(source)
-
-    @property
-    def sources(self) -> list[str]:
-        return list(self.__dict__.get("heard", []))
-
-
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[ToolRuntime]:
     (tmp_path / "work").mkdir()
-    gate = ListeningGate("ask", workspace=str(tmp_path / "work"), trusted=True)
+    gate = Gate("ask", workspace=str(tmp_path / "work"), trusted=True)
     runtime = ToolRuntime("task", LocalSandbox("task", str(tmp_path / "work")), gate)
     yield runtime
     run_blocking(runtime.aclose())
@@ -54,7 +43,7 @@ def test_a_file_from_outside_the_working_folder_bears_its_source_first(
     assert reply["content"] == "1|run this"
     found = call(runtime, "search_files", pattern="this", path=str(tmp_path))
     assert found["untrusted"] == OUTSIDE
-    assert runtime.gate.sources == [OUTSIDE, OUTSIDE]  # type: ignore[attr-defined]
+    assert runtime.gate.exposure.untrusted.endswith("elsewhere.md")
 
 
 def test_a_link_that_leads_outside_is_outside(runtime: ToolRuntime, tmp_path: Path) -> None:
@@ -66,14 +55,7 @@ def test_a_link_that_leads_outside_is_outside(runtime: ToolRuntime, tmp_path: Pa
 def test_a_file_of_a_trusted_folder_bears_none(runtime: ToolRuntime, tmp_path: Path) -> None:
     (tmp_path / "work" / "notes.md").write_text("mine\n")
     assert "untrusted" not in call(runtime, "read_file", path="notes.md")
-    assert runtime.gate.sources == []  # type: ignore[attr-defined]
-
-
-def test_the_gate_knows_that_a_folder_was_never_called_trusted(runtime: ToolRuntime, tmp_path: Path) -> None:
-    (tmp_path / "work" / "notes.md").write_text("whose?\n")
-    runtime.gate.trusted = False
-    assert "untrusted" not in call(runtime, "read_file", path="notes.md"), "no tokens for every file"
-    assert len(runtime.gate.sources) == 1  # type: ignore[attr-defined]
+    assert runtime.gate.exposure.untrusted == ""
 
 
 def test_a_tool_names_the_source_of_what_it_fetched(runtime: ToolRuntime) -> None:
@@ -84,7 +66,7 @@ def test_a_tool_names_the_source_of_what_it_fetched(runtime: ToolRuntime) -> Non
 
     reply = run_blocking(model_tools.call_tool(fetch, {}, runtime))
     assert reply.content == '{"untrusted": "web page", "text": "hello"}'
-    assert runtime.gate.sources == ["web page"]  # type: ignore[attr-defined]
+    assert runtime.gate.exposure.untrusted == "web page"
 
 
 @pytest.mark.parametrize("content", ["{}", '{"a": 1}', "[1, 2]", '"text"', '{ "a": "}" }', "null"])

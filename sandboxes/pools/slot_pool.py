@@ -238,6 +238,8 @@ class SlotPool:
         self._held = {task: slot for task, slot in self._held.items() if slot.sandbox_id != member.sandbox.id}
         if not member.served:
             self._failures.add(why)
+        if not member.sandbox.died.done():
+            member.sandbox.died.set_result(why)
         self._end(member)
         if self._provider.replaces and self._is_open:
             self._grow()

@@ -1,4 +1,4 @@
-"""Many tasks over few slots while sandboxes are killed and connections broken, and a ledger of what really ran."""
+"""Many tasks over few slots, sandboxes killed and connections broken meanwhile, and a ledger of what ran."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS = 3
 
 
 class Ledger:
-    """A server on loopback to which each command tells its line before it ends; what runs twice tells twice."""
+    """A server on loopback to which each command tells its line; what runs twice tells twice."""
 
     def __init__(self) -> None:
         self.lines: Counter[str] = Counter()
@@ -41,35 +41,39 @@ class Ledger:
         writer.close()
 
     def command(self, name: str) -> str:
-        return f'exec 3<> /dev/tcp/127.0.0.1/{self.port}; echo {name} >&3; read -r answer <&3; [ "$answer" = written ]'
+        tell = f"exec 3<> /dev/tcp/127.0.0.1/{self.port}; echo {name} >&3"
+        return f'{tell}; read -r answer <&3; [ "$answer" = written ]'
 
 
-async def run_task(pool: SlotPool, ledger: Ledger, name: str, rng: random.Random) -> tuple[int, list[str]]:
+async def run_task(
+    pool: SlotPool, ledger: Ledger, name: str, rng: random.Random, own_proc: bool
+) -> tuple[int, list[str]]:
     """(attempts, complaints): begins anew, in another slot, whenever its sandbox was lost."""
     attempt = 0
     while True:
         attempt += 1
         slot = await pool.acquire(name)
         try:
-            return attempt, await _attempt(pool, ledger, slot, f"{name}.{attempt}", rng)
+            return attempt, await _attempt(pool, ledger, slot, f"{name}.{attempt}", rng, own_proc)
         except SandboxLost:
             continue
         finally:
             await pool.release(slot)
 
 
-async def _attempt(pool: SlotPool, ledger: Ledger, slot: Slot, name: str, rng: random.Random) -> list[str]:
+async def _attempt(
+    pool: SlotPool, ledger: Ledger, slot: Slot, name: str, rng: random.Random, own_proc: bool
+) -> list[str]:
     complaints = []
-    seen = await pool.execute(
-        slot,
-        "bash",
-        {"command": "ls -A /workspace /tmp /dev/shm; echo [$MINE]; cat /proc/[0-9]*/comm | grep -c sleep"},
-        60,
-    )
+    # Without a /proc of its own a slot sees the names of the processes of others.
+    processes = "cat /proc/[0-9]*/comm" if own_proc else "jobs"
+    look = f"ls -A /workspace /tmp /dev/shm; echo [$MINE]; {processes} | grep -c sleep"
+    seen = await pool.execute(slot, "bash", {"command": look}, 60)
     if seen.output != "/dev/shm:\n\n/tmp:\n\n/workspace:\n[]\n0\n":
         complaints.append(f"{name} found {seen.output!r}")
     for step in range(STEPS):
-        leave = f"export MINE={name}; for f in /workspace/f /tmp/f /dev/shm/f; do echo {name} >> $f; done; sleep 1000 & "
+        files = "/workspace/f /tmp/f /dev/shm/f"
+        leave = f"export MINE={name}; for f in {files}; do echo {name} >> $f; done; sleep 1000 & "
         wait = f"sleep {rng.random() * 0.1:.3f}"
         told = await pool.execute(
             slot,
@@ -104,7 +108,9 @@ async def disturb(
                 writer.transport.abort()
 
 
-async def load(pool: SlotPool, kill: Callable[[str], None], tasks: int, seed: int) -> Counter[str]:
+async def load(
+    pool: SlotPool, kill: Callable[[str], None], tasks: int, seed: int, *, own_proc: bool = True
+) -> Counter[str]:
     """Asserts that each task ended and each line was told at most once; how often what happened."""
     rng = random.Random(seed)
     counts: Counter[str] = Counter()
@@ -112,7 +118,7 @@ async def load(pool: SlotPool, kill: Callable[[str], None], tasks: int, seed: in
         disturber = asyncio.ensure_future(disturb(pool, kill, rng, counts))
         names = [f"task{number}" for number in range(tasks)]
         try:
-            results = await asyncio.gather(*(run_task(pool, ledger, name, rng) for name in names))
+            results = await asyncio.gather(*(run_task(pool, ledger, name, rng, own_proc) for name in names))
         finally:
             disturber.cancel()
     complaints = [each for _, each in results if each]

@@ -98,7 +98,7 @@ def settings_secrets(value: Any, name: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for key, each in value.items():
             yield from settings_secrets(each, str(key))
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for each in value:
             yield from settings_secrets(each)
     elif isinstance(value, str):

@@ -117,7 +117,7 @@ class Redactor:
             text, kinds = self.redact(value)
             found.update(kinds)
             return text
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [self._walk(each, found) for each in value]
         if not isinstance(value, dict):
             return value

@@ -62,6 +62,10 @@ class BubblewrapHost(WardenHost):
 
     def prepare(self) -> None:
         self._view = view = self._look()
+        for place in view.hidden:
+            if not os.path.lexists(place):  # the agent's own; what is made there later is hidden too
+                with contextlib.suppress(OSError):
+                    os.makedirs(place, mode=0o700)
         for name in ("tmp", "var-tmp", "none"):
             os.mkdir(os.path.join(self.folder, name))
         os.chmod(os.path.join(self.folder, "none"), 0o555)
@@ -118,7 +122,7 @@ class BubblewrapHost(WardenHost):
         for place in sorted(plan, key=lambda each: each.count("/")):
             kind, around = plan[place], done[deciding(place, done)]
             if kind == "hidden":
-                if around in ("hidden", "own"):
+                if around in ("hidden", "own") or not os.path.lexists(place):
                     continue
                 if os.path.isdir(place):
                     yield from ("--tmpfs", place)

@@ -1,4 +1,4 @@
-"""Which confinement works here for commands on this machine."""
+"""Which confinement works here for commands on this machine: bubblewrap, else Landlock."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ def confinement_problem() -> str:
     if not sys.platform.startswith("linux"):
         return "commands can be confined on Linux alone; set terminal.backend: docker"
     from sandboxes.bubblewrap_host import bubblewrap_problem
+    from sandboxes.landlock_host import landlock_problem
 
-    return bubblewrap_problem()
+    if (problem := bubblewrap_problem()) and (other := landlock_problem()):
+        return f"{problem}. {other}"
+    return ""
 
 
 def make_confined_host(
@@ -31,7 +34,9 @@ def make_confined_host(
     """
     if problem := confinement_problem():
         raise SandboxError(f"local: {problem}")
-    from sandboxes.bubblewrap_host import BubblewrapHost
+    from sandboxes.bubblewrap_host import BubblewrapHost, bubblewrap_problem
     from sandboxes.confined_view import make_view
+    from sandboxes.landlock_host import LandlockHost
 
-    return BubblewrapHost(lambda: make_view(terminal, cwd, environ, hidden))
+    kind = LandlockHost if bubblewrap_problem() else BubblewrapHost
+    return kind(lambda: make_view(terminal, cwd, environ, hidden))

@@ -74,9 +74,8 @@ def url_secrets(text: str) -> Iterator[str]:
 
 def environment_secrets(environ: Mapping[str, str]) -> Iterator[str]:
     """Of variables with the name of a secret the values; of all others what their URLs hold."""
-    plain = {environ.get(name, "") for name in ("USER", "LOGNAME", "HOSTNAME", "HOME", "PWD", "OLDPWD")}
     for name, value in environ.items():
-        if is_secret_name(name) and value not in plain and "://" not in value:
+        if is_secret_name(name) and "://" not in value:
             yield value
         else:
             yield from url_secrets(value)
@@ -144,7 +143,8 @@ def person_secrets(
         *variables,
         *more,
     ]
-    return sorted({secret for secret in found if worth_hiding(secret)})
+    names = {environ.get(name, "") for name in ("USER", "LOGNAME", "HOSTNAME")}
+    return sorted({secret for secret in found if worth_hiding(secret)} - names)
 
 
 def _one_case(value: str) -> bool:

@@ -107,6 +107,8 @@ _URL_KEY_NAME = re.compile(
     rb"(?:key|token|sig|signature|secret|password|passwd|auth|credential|(?<![a-z])code)\Z", re.IGNORECASE
 )
 
+_WORD_FOR_PASSWORD = re.compile(rb"pass(?:word|wd)?|pwd?|secret", re.IGNORECASE)
+
 _KEY_ID = re.compile(rb"A[KS]IA(?<![A-Za-z0-9]A[KS]IA)[A-Z0-9]{16}(?![A-Za-z0-9])")
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 _NEAR = 300
@@ -190,7 +192,8 @@ def _runs_with_begins(text: bytes) -> Iterator[tuple[int, int]]:
 
 def url_passwords(text: bytes) -> Iterator[Found]:
     for match in _URL_PASSWORD.finditer(text):
-        yield "url-password", *match.span(1)
+        if not _WORD_FOR_PASSWORD.fullmatch(match[1]):
+            yield "url-password", *match.span(1)
 
 
 def url_keys(text: bytes) -> Iterator[Found]:

@@ -196,7 +196,7 @@ class RunFolder:
 
     def _replace(self, name: str, text: bytes) -> None:
         """The old text or the new one, never half of one. Raises RowFileError."""
-        draft = self.path / f".{name}.{os.getpid()}"
+        draft = self.path / f".{name}.{os.urandom(8).hex()}"
         try:
             with open(draft, "wb", opener=_private) as file:
                 file.write(text)
@@ -214,4 +214,4 @@ def _line(value: Any) -> bytes:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

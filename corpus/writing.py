@@ -32,11 +32,11 @@ def replaced(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[IO
     special = os.path.exists(path) and not os.path.isfile(path)
     # what /dev/stdout leads to is no name where it is a pipe
     target = Path(path) if special else Path(os.path.realpath(path))
-    draft = target if special else target.with_name(f".{target.name}.{os.getpid()}.part")
+    draft = target if special else target.with_name(f".{target.name}.{os.urandom(8).hex()}.part")
     _make_folder(target)
     try:
-        # opened anew where a crash left one: a file of the same process number is nobody's any more
-        flags = os.O_WRONLY if special else os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        # a name that nobody can prepare, in a folder that others may write to as well
+        flags = os.O_WRONLY if special else os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with open(os.open(draft, flags, 0o600), "wb") as file:
             try:
                 with _packed(file, target.suffix == ".gz" and not special) as rows:

@@ -59,8 +59,9 @@ def make_sandbox(
             host.cwd = OWN_FOLDER
         lifetime = None if terminal.backend == "local" else terminal.lifetime
         return HostedSandbox(
-            task_id, host, output_limit=terminal.output_limit, lifetime=lifetime, spill_dir=spill
-        )
+            task_id, host, output_limit=terminal.output_limit, lifetime=lifetime, spill_dir=spill,
+            remark=getattr(host, "remark", None),
+        )  # fmt: skip
     if terminal.network is False:
         raise SandboxError(
             "terminal.network: false cannot be kept where commands run as you do; "

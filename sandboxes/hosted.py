@@ -38,6 +38,8 @@ class HostedSandbox:
         lifetime: seconds without a command and without background processes after which the host is
             given up; the next command brings up another. None: never.
         spill_dir: a folder of this machine for output on its way; a private temporary one if None.
+        remark: what the model has to know of the place when a command has failed with this output; "" for
+            nothing.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class HostedSandbox:
         output_limit: int = 10_000,
         lifetime: float | None = None,
         spill_dir: str | None = None,
+        remark: Callable[[str], str] | None = None,
     ) -> None:
         self.task_id = task_id
         self.host = host
@@ -58,6 +61,7 @@ class HostedSandbox:
         self._limit = output_limit
         self._lifetime = lifetime
         self._spill_dir = spill_dir
+        self._remark = remark
         self._cwd = host.cwd if host.cwd.startswith("/") else "/"
         self._known = 0  # the foothold's `times` to which the following belong
         self._state = 0
@@ -101,6 +105,8 @@ class HostedSandbox:
                 left = await self._adopt(command, run)
                 notes.append(f"something it started still runs, as process {left.id}")
             output = await self._result(run)
+            if code and self._remark is not None and (said := self._remark(output.text)):
+                notes.append(said)
         exit_code = TIMED_OUT if code is None else code
         return ExecResult(output, exit_code, code is None, self._cwd, "; ".join(notes))
 

@@ -1,9 +1,8 @@
 """Commands that Landlock holds, where bubblewrap or namespaces are not to be had.
 
-Landlock (docs.kernel.org/userspace-api/landlock.html) names what may be reached; all else is refused.
-So it cannot hold a place below a folder that can be changed, such as `.git/hooks`; and processes, the network
-and /tmp stay the machine's, where a filter of system calls takes away what would lead out. docs/confinement.md
-says what that means.
+Landlock, landlock(7), names what may be reached; all else is refused. So it cannot hold a place below a folder
+that can be changed, such as `.git/hooks`; and processes, the network and /tmp stay the machine's, where a
+filter of system calls takes away what would lead out. docs/confinement.md says what that means.
 """
 
 from __future__ import annotations

@@ -26,8 +26,6 @@ GRACE = 60.0
 OWNER = "owner"
 _GUARD = Path(__file__).with_name("ssh_guard.sh")
 _READY = 60.0
-_MOST = 64 * 1024
-"""Bytes of a login's greeting."""
 _CLEANED = 15.0
 
 
@@ -49,8 +47,7 @@ class SshConnection:
         self._environment = environment
         self._master: RunningCommand | None = None
         self._reports = Reports()
-        self._output = OutputCapture(None, _MOST)
-        self._token = b""
+        self._output = OutputCapture(None)
         self._notify: Callable[[], None] = _nobody
         self._input = -1
 
@@ -66,25 +63,26 @@ class SshConnection:
             label: of this process; see leftovers.owner_label.
         """
         self._make_folder(label)
-        self._token = secrets.token_hex(12).encode()
+        token = secrets.token_hex(12)
         script = _GUARD.read_text("utf-8")
         guard = ["env", f"HERMES_GUARD={identity}", "bash", "--noprofile", "--norc", "-c", script]
-        guard += ["bash", self._token.decode(), cwd, str(round(GRACE))]
+        guard += ["bash", token, cwd, str(round(GRACE))]
         argv = ["ssh", "-M", "-S", str(self.socket), *self._options, "--", self.target, command_text(guard)]
-        self._output = OutputCapture(None, _MOST)
+        self._output = OutputCapture(None)
         self._reports = Reports()
         try:
             # Not of the sandbox's marker: it has to outlive hermes for a moment.
             self._master = RunningCommand(
                 argv, env=self._environment, cwd="/", marker=f"connection-{identity}.", stdin=self._input,
                 capture=self._output, reports=self._reports, on_text=lambda _: self._notify(),
+                opening=token.encode(),
             )  # fmt: skip
         except OSError as error:
             raise SandboxError(f"ssh: the OpenSSH client cannot be started: {error.strerror}") from error
-        if not await self._heard(self._master, 1, _READY):
+        if not await self._heard(self._master, b"up ", _READY):
             code = self._master.exit_code
             self._master.kill()
-            raise Unreachable(self.said, self._output.head.decode("utf-8", "replace"), code)
+            raise Unreachable(self.said, code)
 
     async def is_open(self) -> bool:
         if self._master is None or self._master.exit_code is not None:
@@ -119,7 +117,7 @@ class SshConnection:
         if master is not None:
             if master.exit_code is None:
                 os.write(self._input, b"gone\n")
-                await self._heard(master, 2, _CLEANED)
+                await self._heard(master, b"down ", _CLEANED)
             master.kill()
             await master.wait(1)
         if self._input >= 0:
@@ -127,8 +125,8 @@ class SshConnection:
             self._input = -1
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
-    async def _heard(self, master: RunningCommand, times: int, timeout: float) -> bool:
-        """Wait until the guard has written its token so often; False if it ended or took too long."""
+    async def _heard(self, master: RunningCommand, word: bytes, timeout: float) -> bool:
+        """Wait for a word of the guard; False if it ended without or took too long."""
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
 
@@ -140,7 +138,7 @@ class SshConnection:
         master.when_ended(notify)
         try:
             async with asyncio.timeout(timeout):
-                while not (heard := self._output.head.count(self._token) >= times):
+                while not (heard := word in self._output.head):
                     if master.exit_code is not None:
                         break
                     await changed.wait()
@@ -174,13 +172,11 @@ class Unreachable(Exception):
     """The guard never stood.
 
     Attributes:
-        said: what ssh said.
-        output: what came from there.
+        said: by ssh, or what answered there.
         code: how ssh ended, None if it had to be ended.
     """
 
-    def __init__(self, said: str, output: str, code: int | None) -> None:
+    def __init__(self, said: str, code: int | None) -> None:
         super().__init__(said)
         self.said = said
-        self.output = output
         self.code = code

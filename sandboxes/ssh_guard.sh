@@ -1,10 +1,10 @@
 # Sees to it that nothing is left on a machine that is reached by ssh: bash -c THIS bash TOKEN CWD GRACE
 #
 # HERMES_GUARD in its environment is the identity of a sandbox: it begins the markers of its processes (processes.sh) and
-# stands in the file `owner` of its folder (boot.sh). Writes TOKEN once it stands guard, which it does not if there is no
-# folder CWD ("" for the home). Standard input comes from hermes: the line "gone" says that it has no more use for
+# stands in the file `owner` of its folder (boot.sh). Writes TOKEN and "up " once it stands guard, which it does not if
+# there is no folder CWD ("" for the home). Standard input comes from hermes: the line "gone" says that it has no more use for
 # anything here. If the connection ends without that, the guard waits GRACE seconds: a new connection of the same sandbox
-# brings a new guard, which ends this one. Then it ends the sandbox's processes, removes its folder, and writes TOKEN again.
+# brings a new guard, which ends this one. Then it ends the sandbox's processes, removes its folder, and writes "down ".
 
 guards_of() { # IDENTITY: writes the ids of its guards
   if [ -r /proc/self/environ ]; then
@@ -40,7 +40,7 @@ trap '' HUP PIPE
 for each in $(guards_of "$HERMES_GUARD"); do
   if [ "$each" != $$ ]; then kill -KILL "$each"; fi
 done 2> /dev/null
-printf '%s' "$1"
+printf '%s' "$1up "
 exec 2> /dev/null
 each_folder remove_forsaken > /dev/null
 
@@ -52,4 +52,4 @@ if [ "$word" != gone ]; then
   read -r -t "$3" -u "$never"
 fi
 each_folder remove_own
-printf '%s' "$1"
+printf 'down '

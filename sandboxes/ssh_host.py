@@ -263,9 +263,9 @@ class SshHost(CommandLineHost):
             )
         if "cd: " in failure.said and failure.code == 1:
             return f"ssh: {host}: the folder {self.cwd} is not there; set ssh.cwd"
-        if failure.code not in (255, 127) and failure.output.strip():
-            return f"ssh: {host}: the login there runs something else: {failure.output.strip()[-500:]}"
-        return f"ssh: {host}: {explained(failure.said or failure.output, host)}"
+        if failure.code not in (255, 127) and failure.said:
+            return f"ssh: {host}: the login there runs something else: {failure.said[-500:]}"
+        return f"ssh: {host}: {explained(failure.said, host)}"
 
 
 @cache

@@ -73,6 +73,9 @@ class FailureContext(Struct, frozen=True):
     model: str
     secrets: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"FailureContext({self.endpoint!r}, {self.model!r})"
+
     @property
     def who(self) -> str:
         return self.endpoint.title

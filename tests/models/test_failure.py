@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from models.failure import FailureContext, from_error_object, from_status, retry_after
+from models.failure import FailureContext, from_error_object, from_status, from_transport, retry_after
 from models.providers import Endpoint
 from tests.models.asking import QUICK, answer, client, failure
 from tests.server.scripted_server import Step, refusal, refused_url, scripted_server
@@ -275,3 +275,27 @@ def test_any_error_body_gives_a_failure(body: str) -> None:
 )
 def test_any_error_object_gives_a_failure(error: Any) -> None:
     assert str(from_error_object(OPENROUTER, error)).startswith("OpenRouter")
+
+
+SECRET_URL = "https://me:pass-word-77@h.example/v1?api_key=Zk9Lw3Tt58&x=%70"
+
+
+def test_nothing_of_a_base_url_that_may_be_a_key_is_shown() -> None:
+    endpoint = Endpoint("custom", SECRET_URL, "sk-other-key-7")
+    where = FailureContext(endpoint, "m", ("header-value-99",))
+    said = "POST /v1?api_key=Zk9Lw3Tt58 as me:pass-word-77 with header-value-99 and sk-other-key-7"
+    errors = [
+        from_status(where, 404, {}, said),
+        from_status(where, 200, {"content-type": "text/html"}, "<html>"),
+        from_status(where, 302, {"location": SECRET_URL}, ""),
+        from_error_object(where, {"message": said}),
+        from_transport(where, OSError(said), during_stream=False),
+    ]
+    for shown in [f"{error} {error.hint}" for error in errors] + [
+        repr(endpoint),
+        repr(where),
+        endpoint.title,
+    ]:
+        for secret in ("Zk9Lw3Tt58", "pass-word-77", "header-value-99", "sk-other-key-7"):
+            assert secret not in shown
+    assert endpoint.address == "https://h.example/v1?api_key=…&x=…"

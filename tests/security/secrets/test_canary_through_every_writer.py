@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 
-from commands.export import FORMATS
 from conversation.message import UserMessage
 from tests.faults.hermes_process import CLI, ROOT, Hermes
 from tests.repl.terminal import Terminal
@@ -27,6 +26,7 @@ from tests.security.secrets.canaries import (
     sightings_in,
 )
 from tests.server.scripted_server import Call, Step, refusal, scripted_server
+from trajectories.formats.registry import FORMATS
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ is a bash that only waits: it starts nothing, takes in what loses its parent, an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -138,7 +139,11 @@ class DockerHost(CommandLineHost):
 
     async def is_up(self) -> bool:
         state = "{{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}}"
-        answer = await self._call("container", "inspect", "--format", state, self.container)
+        try:
+            answer = await self._call("container", "inspect", "--format", state, self.container)
+        except SandboxError as error:
+            self._why = str(error)
+            return False
         if answer.code != 0:
             gone = "no such" in answer.said.lower()
             self._why = "somebody removed its container" if gone else "the engine does not answer"
@@ -156,10 +161,11 @@ class DockerHost(CommandLineHost):
         return self._why
 
     async def stop(self) -> None:
+        """See `Host.stop`. Where the engine is gone for now, the next hermes finds the container."""
         if self._begun:
-            answer = await self._call("rm", "-f", "-v", self.container)
-            # Where the engine is gone for now, the next hermes finds it.
-            self._begun = answer.code != 0 and "no such" not in answer.said.lower()
+            with contextlib.suppress(SandboxError):
+                answer = await self._call("rm", "-f", "-v", self.container)
+                self._begun = answer.code != 0 and "no such" not in answer.said.lower()
 
     async def _run(self, identity: str) -> None:
         engine = self._client
@@ -228,8 +234,7 @@ class DockerHost(CommandLineHost):
             if not self._mounts:
                 return ["--user", _NOBODY]
             # Root's own folder only root can write; it has no capabilities there.
-            folder = os.stat(self._mounts[0].source)
-            return ["--user", f"{folder.st_uid}:{folder.st_gid}"]
+            return ["--user", _owner(self._mounts[0].source)]
         if self.name == "podman":
             remote = ["--user", f"{user}:{group}"]
             return remote if self._client.host else ["--userns", "keep-id", *remote]
@@ -238,6 +243,14 @@ class DockerHost(CommandLineHost):
 
     async def _call(self, *arguments: str) -> Answer:
         return await self._client.call(*arguments, timeout=_QUICK)
+
+
+def _owner(folder: str) -> str:
+    try:
+        facts = os.stat(folder)
+    except FileNotFoundError:
+        return _NOBODY  # that it is gone the engine says
+    return f"{facts.st_uid}:{facts.st_gid}"
 
 
 def _passed(environ: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:

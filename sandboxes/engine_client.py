@@ -115,8 +115,7 @@ _PROBLEMS = (
     ),
     (
         r"cannot connect to the docker daemon|is the docker daemon running|unable to connect to podman|"
-        r"cannot connect to podman|failed to connect to the docker API|error during connect|"
-        r"connection refused",
+        r"cannot connect to podman|failed to connect to the docker API|error during connect|dial unix",
         "the engine does not answer{where}. Start it (sudo systemctl start docker), or set docker.host to "
         "where it listens",
     ),

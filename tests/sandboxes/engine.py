@@ -30,13 +30,14 @@ _SECONDS = 50.0
 
 @dataclass(frozen=True)
 class Engine:
-    """`environ` is what a client needs, also ours; `folder` belongs to the engine."""
+    """`environ` is what a client needs, also ours; `folder` belongs to the engine; `daemon` started it."""
 
     name: EngineName
     host: str
     environ: dict[str, str]
     folder: Path
     image: str = IMAGE
+    daemon: tuple[str, ...] = ()
 
     def call(self, *arguments: str, check: bool = True) -> str:
         """The output of the client, both streams."""
@@ -49,21 +50,21 @@ class Engine:
 
 
 @contextlib.contextmanager
-def docker_engine() -> Iterator[Engine]:
-    """Skips where docker's parts are missing or cannot be started."""
+def docker_engine(name: str = "docker") -> Iterator[Engine]:
+    """Skips where docker's parts are missing or cannot be started. Another `name` is another engine."""
     _need_root()
     for program in ("docker", "dockerd"):
         _need(program)
-    with _folder("docker") as folder:
+    with _folder(name) as folder:
         socket = f"unix://{folder}/s"
         environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "DOCKER_HOST": socket}
-        daemon = [
+        daemon = (
             "dockerd", "--data-root", f"{folder}/d", "--exec-root", f"{folder}/e", "-H", socket,
             "--pidfile", f"{folder}/p", "--iptables=false", "--bridge=none", "--ip-forward=false",
             "--ip-masq=false",
-        ]  # fmt: skip
-        engine = Engine("docker", socket, environ, folder)
-        _bring_up(engine, daemon, ["docker", "ps", "-aq"])
+        )  # fmt: skip
+        engine = Engine("docker", socket, environ, folder, daemon=daemon)
+        _bring_up(engine)
         yield engine
 
 
@@ -89,7 +90,7 @@ def podman_engine() -> Iterator[Engine]:
             "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf",
         }
         engine = Engine("podman", "", environ, folder)
-        _bring_up(engine, [], ["podman", "ps", "-aq"])
+        _bring_up(engine)
         yield engine
 
 
@@ -103,7 +104,7 @@ def _need(program: str) -> None:
         pytest.skip(f"{program} is not installed")
 
 
-def _bring_up(engine: Engine, daemon: list[str], ready: list[str]) -> None:
+def _bring_up(engine: Engine) -> None:
     """Start it and give it the image, unless another worker has."""
     folder = engine.folder
     with open(folder / "starting", "ab") as starting:
@@ -117,13 +118,13 @@ def _bring_up(engine: Engine, daemon: list[str], ready: list[str]) -> None:
             f"{engine.name} ps -aq | xargs -r {engine.name} rm -f\n"
         )
         keeper = subprocess.Popen(
-            [sys.executable, "-S", str(_KEEPER), str(folder), *daemon], env=engine.environ, cwd="/",
+            [sys.executable, "-S", str(_KEEPER), str(folder), *engine.daemon], env=engine.environ, cwd="/",
             start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         (folder / "keeper").write_text(str(keeper.pid))
         keeper.returncode = 0  # it outlives this process and is waited for by its number
         try:
-            _wait_ready(engine, ready)
+            wait_ready(engine)
             write_root(folder / "root.tar")
             engine.call("import", str(folder / "root.tar"), engine.image)
             quick = ["run", "--rm", "--network", "none", engine.image, "true"]
@@ -135,14 +136,10 @@ def _bring_up(engine: Engine, daemon: list[str], ready: list[str]) -> None:
         (folder / "ready").touch()
 
 
-def _wait_ready(engine: Engine, ready: list[str]) -> None:
+def wait_ready(engine: Engine) -> None:
     until = time.monotonic() + 20
-    while (
-        subprocess.run(
-            ready, env=engine.environ, capture_output=True, timeout=_SECONDS, check=False
-        ).returncode
-        != 0
-    ):
+    ready = [engine.name, "ps", "-aq"]
+    while subprocess.run(ready, env=engine.environ, capture_output=True, check=False).returncode != 0:
         log = engine.folder / "log"
         assert time.monotonic() < until, log.read_text()[-1000:] if log.exists() else "no answer"
         time.sleep(0.05)

@@ -22,6 +22,8 @@ from tools.files.walk import ignore_files_above, is_passed_by, walk_files
 
 SECONDS = 20.0
 _MOST_COUNT_BYTES = 32 << 20
+_BOUNDED = ("bash", "--noprofile", "--norc", "-c", 'ulimit -d 1000000 2> /dev/null; exec "$@"', "bash")
+"""With a GB of memory: ripgrep reads a .gitignore that leads to a file without end as far as it is let."""
 _SIMPLE_GLOB = re.compile(r"(?!.*\*\*)[\w.*?-]+")
 _OTHER_IN_RUST = re.compile(
     r"\(\?(?:[=!>(#]|<[=!]|P=|[aL])|\\[1-9AZ<>]|[*+?}]\+|\[[^\]]*(?:\[|&&|--|~~|\|\|)|\$\^"
@@ -192,7 +194,9 @@ async def _count_with_ripgrep(
         # As a type, not as a glob: a glob would bring back what .gitignore leaves out.
         argv += [f"--type-add=wanted:{file_glob}", "--type=wanted"]
     try:
-        code, output = await sandbox.run([*argv, "--", root], timeout=SECONDS, max_bytes=_MOST_COUNT_BYTES)
+        code, output = await sandbox.run(
+            [*_BOUNDED, *argv, "--", root], timeout=SECONDS, max_bytes=_MOST_COUNT_BYTES
+        )
     except TimeoutError:
         return ContentCounts(complete=False)
     except (OSError, SandboxError):

@@ -62,6 +62,13 @@ def test_a_gitignore_that_is_no_file_keeps_nobody_waiting(shop: Neighbours, kind
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.long
+def test_a_search_with_ripgrep_ends_where_a_gitignore_does_not(shop: Neighbours) -> None:
+    make_odd(shop.root / ".gitignore", "endless", shop.outside)
+    shop.put("f.txt", "hit\n")
+    assert shop.call("search_files", pattern="hit").data["total_count"] == 1
+
+
 @pytest.mark.parametrize("kind", ["pipe", "endless", "folder", "outside", "nowhere"])
 def test_instructions_that_are_no_file_of_the_folder_are_none(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "work"

@@ -189,7 +189,7 @@ class LocalPooledSandbox(ExecutorSandbox):
     def __init__(self, id: str, program: ExecutorProgram, token: str, marker: str, folder: Path) -> None:
         super().__init__(id, ExecutorClient(program.address, token, program.name))
         self.pid = program.process.pid
-        self._program = program
+        self.program = program
         self._marker = marker
         self._folder = folder
         self._watch = asyncio.ensure_future(self._wait())
@@ -197,7 +197,7 @@ class LocalPooledSandbox(ExecutorSandbox):
     async def stop(self) -> None:
         """See `PooledSandbox.stop`."""
         self.client.close(f"{self.client.name} was stopped")
-        await self._program.end(STOP_SECONDS)
+        await self.program.end(STOP_SECONDS)
         await self._watch
         kill_tree(self._marker, ())
         if not await wait_gone(find_tree(self._marker), STOP_SECONDS):
@@ -205,4 +205,4 @@ class LocalPooledSandbox(ExecutorSandbox):
         await asyncio.to_thread(remove_tree, self._folder)
 
     async def _wait(self) -> None:
-        self.mark_dead(await self._program.ended())
+        self.mark_dead(await self.program.ended())

@@ -66,7 +66,8 @@ def job_specification(
 
 def _docker_task(image: str, token: str, options: list[str]) -> dict[str, Any]:
     return {
-        "Driver": "docker", "Env": {"HERMES_EXECUTOR_TOKEN": token},
+        # Without capabilities the kernel lets root map no user into a namespace.
+        "Driver": "docker", "User": "65534:65534", "Env": {"HERMES_EXECUTOR_TOKEN": token},
         "Config": {
             "image": image, "force_pull": False, "init": True, "ports": [PORT],
             # bubblewrap makes namespaces, which docker's own filter of system calls forbids.

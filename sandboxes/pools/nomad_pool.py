@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 from configuration.sandbox_settings import NomadSettings
+from sandboxes.leftovers import owner_is_dead, owner_label
 from sandboxes.pools.contract import SandboxLost
 from sandboxes.pools.executor_client import ExecutorClient
 from sandboxes.pools.nomad_client import NomadClient, NomadError
@@ -63,7 +62,7 @@ class NomadProvider:
     replaces = True
 
     def __init__(self, settings: NomadSettings, token: str = "", *, network: bool = False) -> None:
-        self.job = f"{_PREFIX}{_owner(os.getpid())}-{secrets.token_hex(4)}"
+        self.job = f"{_PREFIX}{owner_label()}-{secrets.token_hex(4)}"
         self.client = NomadClient(
             settings.address, token, namespace=settings.namespace, region=settings.region
         )
@@ -155,16 +154,15 @@ class NomadProvider:
 
     async def _remove_left(self) -> None:
         """Stop the jobs of owners on this machine that were killed."""
-        mine = f"{_PREFIX}{_machine()}-"
         try:
-            jobs = await self.client.jobs(mine)
+            jobs = await self.client.jobs(f"{_PREFIX}{owner_label().partition('.')[0]}.")
         except NomadError:
             return  # a token that may not list jobs may still submit one
         for job in jobs:
-            owner = str(job["ID"]).removeprefix(_PREFIX).rpartition("-")[0]
-            pid = owner.split("-")[1]
-            if job.get("Status") != "dead" and pid.isdigit() and owner != _owner(int(pid)):
-                await self.client.deregister(str(job["ID"]), purge=True)
+            id = str(job["ID"])
+            owner = id.removeprefix(_PREFIX).rpartition("-")[0]
+            if job.get("Status") != "dead" and owner_is_dead(owner):
+                await self.client.deregister(id, purge=True)
 
     async def _follow(self) -> None:
         """For ever: learn from Nomad what becomes of the allocations."""
@@ -250,18 +248,3 @@ class NomadSandbox(ExecutorSandbox):
     async def replace(self) -> None:
         self._provider.forget(self.id)
         await self._provider.client.stop_allocation(self.id)
-
-
-def _machine() -> str:
-    """This machine since it was started; no part of an address or a name."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().replace("-", "").strip()[:12]
-
-
-def _owner(pid: int) -> str:
-    """MACHINE-PID-START of a process; START is empty if it does not live."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        start = stat.rpartition(")")[2].split()[19]
-    except OSError:
-        start = ""
-    return f"{_machine()}-{pid}-{start}"

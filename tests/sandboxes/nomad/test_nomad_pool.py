@@ -133,7 +133,7 @@ def test_an_idle_pool_shrinks_from_the_highest_index_down(tmp_path: Path) -> Non
     [
         ({"drivers": {"raw_exec"}}, {}, r"1 of them: missing drivers; the driver of nomad\.driver"),
         ({"room": 0}, {}, r"no node is eligible: 1 looked at; 1 of them: no more memory"),
-        ({}, {"image": "nowhere/missing:1"}, r"is failed: Driver Failure: Failed to pull `nowhere/missing:1`"),
+        ({}, {"image": "nowhere/missing:1"}, r"Driver Failure: Failed to pull `nowhere/missing:1`"),
         ({}, {"image": ""}, r"no image is set; set nomad\.image"),
         ({"token": "secret"}, {}, r"refused with 403: Permission denied; set NOMAD_TOKEN"),
     ],
@@ -168,8 +168,8 @@ def test_the_job_of_a_killed_owner_is_stopped_at_the_next_start_and_only_that(tm
             pool = NomadToolBackend(settings(nomad))
             await pool.start()
             (mine,) = nomad.jobs
-            dead = mine.replace(f"-{os.getpid()}-", "-4194305-")
-            elsewhere = f"hermes-pool-0123456789ab-4194305-1-{secrets.token_hex(4)}"
+            dead = mine.replace(f".{os.getpid()}.", ".4194305.")
+            elsewhere = "hermes-pool-0123456789ab." + dead.partition(".")[2]
             for id in (dead, elsewhere):
                 nomad.jobs[id] = {"ID": id}
             other = NomadToolBackend(settings(nomad))

@@ -90,11 +90,11 @@ async def _attempt(
 
 
 async def disturb(
-    pool: SlotPool, kill: Callable[[str], None], rng: random.Random, counts: Counter[str]
+    pool: SlotPool, kill: Callable[[str], None], rng: random.Random, counts: Counter[str], calm: float
 ) -> None:
     """For ever: kill a sandbox by its id, or break the connections to one."""
     while True:
-        await asyncio.sleep(rng.uniform(0.05, 0.3))
+        await asyncio.sleep(calm * rng.uniform(0.05, 0.3))
         sandboxes = [member.sandbox for member in pool._members.values()]
         if not sandboxes:
             continue
@@ -109,13 +109,19 @@ async def disturb(
 
 
 async def load(
-    pool: SlotPool, kill: Callable[[str], None], tasks: int, seed: int, *, own_proc: bool = True
+    pool: SlotPool,
+    kill: Callable[[str], None],
+    tasks: int,
+    seed: int,
+    *,
+    own_proc: bool = True,
+    calm: float = 1,
 ) -> Counter[str]:
     """Asserts that each task ended and each line was told at most once; how often what happened."""
     rng = random.Random(seed)
     counts: Counter[str] = Counter()
     async with Ledger() as ledger:
-        disturber = asyncio.ensure_future(disturb(pool, kill, rng, counts))
+        disturber = asyncio.ensure_future(disturb(pool, kill, rng, counts, calm))
         names = [f"task{number}" for number in range(tasks)]
         try:
             results = await asyncio.gather(*(run_task(pool, ledger, name, rng, own_proc) for name in names))

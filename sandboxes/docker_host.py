@@ -32,7 +32,7 @@ _WAITER = "exec 3<> <(:); while :; do read -r -u 3; done"
 _QUICK = 20.0
 _ON_DEATH = (
     # An order to start it may be under way still when hermes dies.
-    'for pause in 0 0.5 4; do sleep "$pause"; if [ -n "$("$@" 2> /dev/null)" ]; then exit; fi; done'
+    'for pause in 0 0.3 0.5 1 3; do sleep "$pause"; if [ -n "$("$@" 2> /dev/null)" ]; then exit; fi; done'
 )
 
 

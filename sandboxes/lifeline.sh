@@ -15,16 +15,17 @@ end_all() {
   local group entry
   for group in "${!groups[@]}"; do kill "-$1" -- "-$group"; done
   if [ -d /proc/self ]; then
-    for entry in /proc/[0-9]*; do
-      if grep -qaF "HERMES_TASK=$2" "$entry/environ"; then kill "-$1" "${entry#/proc/}"; fi
+    for entry in $(grep -lsaF "HERMES_TASK=$2" /proc/[0-9]*/environ); do
+      entry=${entry#/proc/}
+      kill "-$1" "${entry%/environ}"
     done
   else
     ps -axEww -o pid= -o command= | grep -F "HERMES_TASK=$2" | while read -r entry _; do kill "-$1" "$entry"; done
   fi
 } 2> /dev/null
 
+if [ $# -gt 1 ]; then "${@:2}" & fi
 end_all TERM "$1"
 sleep 0.5
 end_all KILL "$1"
-shift
-if [ $# != 0 ]; then exec "$@"; fi
+wait

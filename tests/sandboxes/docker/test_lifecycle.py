@@ -138,7 +138,8 @@ def test_a_container_that_dies_under_a_command_is_told_and_nothing_runs_twice(
 def test_a_paused_container_goes_on_with_everything_it_had(engine: Engine, begin: Begin) -> None:
     container = begin(engine)
     container.run("A=1; cd /usr; echo x > /tmp/x")
-    process = container.wait(container.sandbox.spawn("sleep 600"))
+    process = container.wait(container.sandbox.spawn("sleep 4715"))
+    container.run("until pgrep -f '[s]leep 4715'; do sleep 0.1; done")
     engine.call("pause", container.host.container)
     result = container.run("echo A=$A; pwd; cat /tmp/x")
     assert result.output.text == "A=1\n/usr\nx\n"

@@ -14,6 +14,7 @@ from typing import Any
 
 from conversation.round import is_json_object
 from safety.gate import Decision, Gate
+from safety.permissions import Permissions
 from sandboxes.backend import make_sandbox
 from sandboxes.sandbox import SandboxError
 from settings import ToolsetSettings, hermes_home, is_trusted, load_settings, logs_dir
@@ -144,6 +145,7 @@ def runtime_for(task_id: str) -> ToolRuntime:
             explicit=bool(settings.gate.mode),
             trusted=is_trusted(cwd),
             confinement=sandbox.confinement,
+            permissions=Permissions(hermes_home() / "permissions.yaml"),
         )
         _TASKS[task_id] = ToolRuntime(task_id, sandbox, gate, settings=settings)
         return _TASKS[task_id]

@@ -18,6 +18,7 @@ from agent.toolbox import Toolbox
 from configuration.version import VERSION
 from safety.confinement import Confinement
 from safety.gate import AskPermission, Gate, Mode
+from safety.permissions import Permissions
 from settings import Settings
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session
@@ -60,11 +61,14 @@ def make_gate(
     trusted: bool,
     confinement: Confinement,
 ) -> Gate:
-    """The gate as set; where nothing is set, it asks (and so denies where nobody is there)."""
+    """The gate as set; where nothing is set, it asks (and so denies where nobody is there).
+
+    `protected` begins with hermes's home.
+    """
     mode: Mode = settings.gate.mode or "ask"
     return Gate(
         mode, workspace=cwd, protected=protected, ask=ask, explicit=bool(settings.gate.mode),
-        trusted=trusted, confinement=confinement,
+        trusted=trusted, confinement=confinement, permissions=Permissions(Path(protected[0]) / "permissions.yaml"),
     )  # fmt: skip
 
 

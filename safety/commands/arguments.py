@@ -34,10 +34,13 @@ def take_apart(rule: Rule, words: list[str]) -> Arguments | str:
                 break
             if wrong := [each for each in rest if not any(re.fullmatch(way, each) for way in rule.after)]:
                 return f"{wrong[0]} after -- is not known to be harmless"
+            found.options.update(rest)
             break
         if not word.startswith("-") or word == "-" or word in rule.literal:
             found.operands.append(word)
             continue
+        if rule.leading and found.operands:
+            return f"{word[:60]} stands behind an operand"
         taken = (_single if rule.single else _option)(rule, word, words[index : index + 2], found)
         if taken is None:
             return f"the option {word[:60]} is not known to be harmless"
@@ -48,7 +51,7 @@ def take_apart(rule: Rule, words: list[str]) -> Arguments | str:
 def _single(rule: Rule, word: str, following: list[str], found: Arguments) -> int | None:
     """An option of one word behind one hyphen: `-name X`, also `-name=X`. How many words its value took."""
     name, equals, value = word.partition("=")
-    if name not in rule.values and name.startswith("--"):
+    if name not in rule.values and name not in rule.flags and name.startswith("--"):
         name = name[1:]
     if not equals and name in rule.flags:
         found.options.add(name)

@@ -6,7 +6,8 @@ import fnmatch
 import os
 import re
 
-MOST_NAMES = 2_000
+LONGEST_PATTERN = 500
+MOST_NAMES = 1_000
 MOST_ENTRIES = 20_000
 
 
@@ -22,6 +23,8 @@ class FileNames:
 
     def matching(self, pattern: str, cwd: str) -> list[str]:
         """Names in the spelling bash gives them; empty where nothing matches. Raises TooManyNamesError."""
+        if len(pattern) > LONGEST_PATTERN:
+            raise TooManyNamesError
         absolute = pattern.startswith("/")
         found = ["/" if absolute else ""]
         segments = [each for each in re.split(r"/+", pattern) if each]
@@ -30,6 +33,7 @@ class FileNames:
             found = [name for start in found for name in self._below(start, segment, cwd, last)]
             if len(found) > MOST_NAMES:
                 raise TooManyNamesError
+        found.sort()
         return [name + "/" for name in found] if pattern.endswith("/") and found else found
 
     def _below(self, start: str, segment: str, cwd: str, last: bool) -> list[str]:

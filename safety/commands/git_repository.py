@@ -24,6 +24,9 @@ _HARMLESS = re.compile(
     r"|column\.ui|index\.version|feature\.manyfiles|pack\.\w+|lfs\.repositoryformatversion|extensions\.objectformat"
 )  # fmt: skip
 _LARGEST = 65_536
+_LARGEST_INDEX = 8_000_000
+_SUBMODULE = b"\x00\x00\xe0\x00"
+"""The mode 160000 of an entry, as gitformat-index has it."""
 
 
 def repository_problem(cwd: str) -> str:
@@ -31,10 +34,10 @@ def repository_problem(cwd: str) -> str:
     folder = cwd
     while True:
         inside = os.path.join(folder, ".git")
-        if os.path.isdir(inside) and not os.path.islink(inside):
-            return _problem(inside)
-        if os.path.lexists(inside):
+        if os.path.islink(inside) or (os.path.lexists(inside) and not os.path.isdir(inside)):
             return f"{inside} leads elsewhere"
+        if os.path.lexists(os.path.join(inside, "HEAD")):  # git passes over a folder without it
+            return _problem(inside)
         if os.path.lexists(os.path.join(folder, "HEAD")) and os.path.isdir(os.path.join(folder, "objects")):
             return _problem(folder)
         parent = os.path.dirname(folder)
@@ -46,6 +49,8 @@ def repository_problem(cwd: str) -> str:
 def _problem(folder: str) -> str:
     if os.path.lexists(os.path.join(folder, "hooks", "post-index-change")):
         return "the repository has a hook that git runs after it looked at files"
+    if any(name.startswith("sharedindex.") for name in _listed(folder)):
+        return "the index of the repository is in pieces"
     for name in ("modules", "config.worktree", "commondir", os.path.join("objects", "info", "alternates")):
         if os.path.lexists(os.path.join(folder, name)):
             return f"the repository has {name}, which may bring settings of its own"
@@ -59,7 +64,28 @@ def _problem(folder: str) -> str:
         return "the settings of the repository cannot be read"
     if len(data) > _LARGEST:
         return "the settings of the repository are too long to look through"
-    return _unusual_setting(text)
+    return _unusual_setting(text) or _submodules(folder)
+
+
+def _submodules(folder: str) -> str:
+    """git looks at the state of each with settings of its own."""
+    try:
+        with open(os.path.join(folder, "index"), "rb") as file:
+            index = file.read(_LARGEST_INDEX + 1)
+    except FileNotFoundError:
+        return ""
+    except OSError:
+        return "the index of the repository cannot be read"
+    if _SUBMODULE in index or len(index) > _LARGEST_INDEX:
+        return "the repository has, or may have, submodules, which bring settings of their own"
+    return ""
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _unusual_setting(text: str) -> str:

@@ -12,6 +12,8 @@ from safety.commands.reader import read
 from safety.commands.shell_line import NotUnderstood, Word
 from safety.commands.words import word_list
 
+MOST_WORDS = 100
+"""Of a command that a person can look over."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*\Z")
 _LASTING = frozenset(
     f"{program} {subcommand}"
@@ -53,7 +55,7 @@ def grant_for(command: str, cwd: str, reach: Reach, judged: Judgement) -> Grant 
     if isinstance(found, NotUnderstood) or len(found) != 1 or found[0].redirects or judged.private:
         return None
     words = found[0].words
-    if any(word.pattern or word.variable for word in words):
+    if len(words) > MOST_WORDS or any(word.pattern or word.variable for word in words):
         return None
     if judged.standing in ("project", "writes") and judged.understood:
         return Grant(judged.rule, None, True)

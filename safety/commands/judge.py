@@ -18,6 +18,8 @@ from safety.commands.values import PLACES, is_harmless
 from safety.commands.words import word_list
 from safety.paths import acts_by_itself
 
+MOST_PLACES = 1_000
+"""Files and folders named in a line; each is looked for."""
 _SYSTEM_FOLDERS = ("/usr/bin/", "/bin/")
 _OLD_TAR = re.compile(r"[tvzjJ]*f?")
 
@@ -37,6 +39,7 @@ class _Scene:
     trusted: bool
     folders: list[str]
     left: list[str]
+    places: int = 0
     names: FileNames = field(default_factory=FileNames)
     changed: bool = False
 
@@ -52,6 +55,7 @@ def judge(command: str, cwd: str, reach: Reach, *, trusted: bool) -> Judgement:
     if isinstance(found, NotUnderstood):
         return _unknown(found.part, "not understood", found.reason, understood=False)
     total = Judgement()
+    reach.look_anew()
     start = reach.resolve(cwd or ".", "/")
     scene = _Scene(reach, trusted, [start], [start])
     if not found:
@@ -233,6 +237,9 @@ def _apply(
     for kind, text in arguments.typed:
         if kind in PLACES:
             placed = True
+            scene.places += 1
+            if scene.places > MOST_PLACES:
+                raise _Asked(name, f"it names more than {MOST_PLACES} files")
             _judge_place(rule, name, kind, text, recursive, folder, scene, result)
         elif not is_harmless(kind, text):
             raise _Asked(name, f"{text[:60] or 'an empty word'} is not known to be harmless here")
@@ -301,7 +308,8 @@ def _judge_place(
     if rule.project or kind in ("rev", "node", "dir"):
         if not scene.reach.inside(path):
             raise _Asked(name, f"{text[:60]} is outside the working folder")
-        return
+        if kind != "path":
+            return
     reading: Reading = "path"
     if kind in ("list", "names", "tree"):
         reading = "names" if kind == "list" and recursive else kind  # type: ignore[assignment]

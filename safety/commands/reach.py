@@ -47,8 +47,15 @@ class Reach:
     elsewhere: bool = False
     """Commands run on a file system of their own, which has nothing of the person but the workspace."""
     _ids: dict[tuple[int, int], str] = field(default_factory=dict)
+    _seen: dict[str, str] = field(default_factory=dict)
+    _places: list[tuple[str, str, re.Pattern[str] | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        for kind, places in (("protected", self.protected), ("private", self.private)):
+            for place in places:
+                folded = place.casefold()
+                wild = re.escape(folded).replace(r"\*", ".*") if "*" in folded else ""
+                self._places.append((kind, folded, re.compile(wild, re.DOTALL) if wild else None))
         for kind, places in (("protected", self.protected), ("private", self.private)):
             for place in places:
                 try:
@@ -75,21 +82,27 @@ class Reach:
     def guarded(self, path: str) -> str:
         """`protected`, `private` or "": whose canonical `path` is, also by another spelling or mount."""
         folded = path.casefold()
-        for kind, places in (("protected", self.protected), ("private", self.private)):
-            for place in places:
-                if "*" in place:
-                    if re.fullmatch(re.escape(place.casefold()).replace(r"\*", ".*"), folded, re.DOTALL):
-                        return kind
-                elif is_within(folded, place.casefold()):
-                    return kind
-        for each in _upwards(path):
-            try:
-                found = os.stat(each)
-            except (OSError, ValueError):
-                continue
-            if kind := self._ids.get((found.st_dev, found.st_ino), ""):
+        for kind, place, wild in self._places:
+            if wild.fullmatch(folded) if wild else is_within(folded, place):
                 return kind
-        return ""
+        return self._mounted(path)
+
+    def look_anew(self) -> None:
+        """Before each decision: what a folder was before, it need not be now."""
+        self._seen.clear()
+
+    def _mounted(self, path: str) -> str:
+        """Like `guarded`, by what `path` and the folders above it are, whatever their names."""
+        known = self._seen.get(path)
+        if known is None:
+            try:
+                found = os.stat(path)
+                known = self._ids.get((found.st_dev, found.st_ino), "")
+            except (OSError, ValueError):
+                known = ""
+            above = os.path.dirname(path)
+            self._seen[path] = known = known or ("" if above == path else self._mounted(above))
+        return known
 
     def secret(self, path: str) -> bool:
         """Whether keys or passwords usually stand in a file of this name."""
@@ -112,11 +125,3 @@ class Reach:
         if reading == "list" and (path in _LISTED or is_within(self.workspace, path)):
             return "", False
         return "it reads outside the working folder", False
-
-
-def _upwards(path: str) -> list[str]:
-    found = [path]
-    while (parent := os.path.dirname(path)) != path:
-        found.append(parent)
-        path = parent
-    return found

@@ -20,6 +20,8 @@ LONGEST = 32_768
 """Characters; a longer line is nothing a person could look over, and not judged."""
 MOST = 256
 """Simple commands in a line."""
+MOST_WORDS = 4_000
+"""Words in a line."""
 
 _BARE = re.compile(r"[A-Za-z0-9_@%+:,./^-]+")
 _BLANK = re.compile(r"[ \t]+")
@@ -78,6 +80,7 @@ class _Reader:
     def __init__(self, line: str, values: Mapping[str, str]) -> None:
         self.line, self.values = line, values
         self.at = 0
+        self.words = 0
 
     def commands(self) -> list[Simple]:
         found: list[Simple] = []
@@ -142,6 +145,9 @@ class _Reader:
                 redirects += redirect
             else:
                 words += self._word(first=not words)
+                self.words += 1
+                if self.words > MOST_WORDS:
+                    self._refuse(f"it has more than {MOST_WORDS:,} words")
         source = self.line[start : self.at].strip()
         if not words:
             self._refuse(

@@ -17,6 +17,7 @@ subcommand where it has one; several names share a rule with `,` between. Its ke
 - `wary`: so it is where one of these files lies in the folder or above.
 - `effects`: `read` if not given.
 - `verbatim`: every word is an operand (`echo -n`). `version`: options of which one must be there.
+- `leading`: options stand before operands; behind one they would mean something else (`command rm -v`).
 - `git`: the settings of the repository must be harmless, too.
 - `literal`: operands that mean something to the program (`find … ! -name`).
 
@@ -31,7 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TABLES = ("reading.yaml", "git.yaml", "system.yaml", "versions.yaml", "project.yaml", "writing.yaml")
+VERSIONS = "versions.yaml"
+TABLES = (VERSIONS, "reading.yaml", "git.yaml", "system.yaml", "project.yaml", "writing.yaml")
 
 LONGEST_NAME = 5
 """Words: `poetry run python manage.py test`."""
@@ -57,11 +59,16 @@ class Rule:
     single: bool
     project: bool
     verbatim: bool
+    leading: bool
     git: bool
 
 
 def find_rule(words: list[str]) -> tuple[Rule, int] | None:
     """The rule for a command, and how many of its words name it: as many as there is a rule for."""
+    if len(words) == 2 and (place := _names(VERSIONS).get(words[0])) is not None:
+        asked = _rule(*place)
+        if words[1] in asked.need:
+            return asked, 1
     table = _table()
     for length in range(min(len(words), LONGEST_NAME), 0, -1):
         if (found := table.get(" ".join(words[:length]))) is not None:
@@ -71,8 +78,18 @@ def find_rule(words: list[str]) -> tuple[Rule, int] | None:
 
 @functools.lru_cache(maxsize=1)
 def _table() -> dict[str, tuple[str, str]]:
-    """Each name with the table and the key under which its rule stands."""
-    return {name.strip(): (file, key) for file in TABLES for key in _load(file) for name in key.split(",")}
+    """Each name with the table and the key under which its rule stands; a later table wins."""
+    return {name: place for file in TABLES for name, place in _names(file).items()}
+
+
+@functools.cache
+def _names(file: str) -> dict[str, tuple[str, str]]:
+    return {
+        name.strip(): (file, key)
+        for key, data in _load(file).items()
+        for name in f"{key},{(data or {}).get('also', '')}".split(",")
+        if name.strip()
+    }
 
 
 @functools.cache
@@ -108,6 +125,7 @@ def _rule(file: str, key: str) -> Rule:
         single=single,
         project=bool(data.pop("project", False)),
         verbatim=bool(data.pop("verbatim", False)),
+        leading=bool(data.pop("leading", False)),
         git=bool(data.pop("git", False)),
     )
     if data:

@@ -25,10 +25,13 @@ _SED_SUBSTITUTE = re.compile(
 _AWK_REFUSED = re.compile(
     r"\||system|getline|ENVIRON|ARGV|ARGC|PROCINFO|@|include|load|close|fflush|/inet", re.I
 )
+_AWK_BLOCK = re.compile(r"\{[^{}>]*\}")
+_AWK_BLOCKS = re.compile(r"(?:[^{}\"/]*\{[^{}>]*\})+")
 _JQ_REFUSED = re.compile(
     r"\benv\b|\$ENV|\bimport\b|\binclude\b|\bmodulemeta\b|\$__prog|\binput_line|\bload|\bstrenv|\benvsubst|\beval\b"
 )
 _PRINTF = re.compile(r"(?:[^%]|%%|%[-+ #0]*\d*(?:\.\d*)?[sbdiuoxXfgeEGcq])*", re.DOTALL)
+_GRADLE = frozenset({"clean", "tasks", "projects", "dependencies"})
 
 
 def is_harmless(kind: str, text: str) -> bool:
@@ -69,7 +72,13 @@ def _awk(text: str) -> bool:
     """A program that prints. Nothing in it starts, writes or reads anything but the input."""
     if len(text) > _LONGEST_SCRIPT or _AWK_REFUSED.search(text.replace("||", "  ")):
         return False
-    return ">" not in text or not re.search(r"[{]|print", text)
+    if ">" not in text or not re.search(r"[{]|print", text):
+        return True
+    # Before the braces of an action it compares; in them it would write.
+    blocks = _AWK_BLOCK.findall(text)
+    if "#" in text or "\\" in text:
+        return False
+    return _AWK_BLOCKS.fullmatch(text) is not None and all(block.count('"') % 2 == 0 for block in blocks)
 
 
 def _jq(text: str) -> bool:
@@ -82,6 +91,11 @@ def _target(text: str) -> bool:
         return False
     parts = set(re.split(r"[-_.:]", text.lower()))
     return bool(parts & word_list("target_words")) and not parts & word_list("target_refused")
+
+
+def _gradle(text: str) -> bool:
+    named = _target(text.rpartition(":")[2]) or text in _GRADLE
+    return named and re.fullmatch(r"[\w:-]+", text) is not None
 
 
 def _matches(pattern: str) -> Callable[[str], bool]:
@@ -111,7 +125,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "target": _target,
     "goal": _matches(r"(test|verify|compile|package|validate|check|build|test-compile|assemble|clean"
                      r"|(:?[A-Za-z0-9_-]+:)+(test|check|build|assemble|compile[A-Za-z]*))"),
-    "gradle": lambda text: _target(text.rpartition(":")[2]) and re.fullmatch(r"[\w:-]+", text) is not None,
+    "gradle": _gradle,
     "plugin_off": _matches(r"no:[\w.-]+"),
     "unit": _matches(r"[A-Za-z_][A-Za-z0-9_./]*"),
     "module": _matches(r"[A-Za-z_][A-Za-z0-9_.]*"),

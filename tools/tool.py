@@ -29,7 +29,9 @@ class Tool:
     """A named handler with what must be known before it is called.
 
     `requires` returns "" if the tool can be used, else the reason and the fix in one line.
-    `describe` tells the gate what a call would do; without it the gate is told the effects only.
+    `describe` tells the gate what a call would do; without it the gate is told the effects only. It
+    may replace an argument by what it means (a path by its canonical form): the handler gets what was
+    decided on.
     """
 
     name: str

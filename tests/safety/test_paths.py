@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
 from pathlib import Path
 
@@ -128,6 +129,31 @@ def test_exactly_the_file_is_opened_and_nothing_through_a_link(tmp_path: Path, b
             os.close(open_exact(path, os.O_RDWR | os.O_CREAT))
         assert caught.value.filename == path
     assert sorted(os.listdir(tmp_path / "d")) == ["f", "l"]
+
+
+def test_the_canonical_path_names_the_same_file_without_any_link(tmp_path: Path, base: str) -> None:
+    names = random.Random(4)
+    folders = [tmp_path]
+    for number in range(12):
+        folders.append(names.choice(folders) / f"d{number}")
+        folders[-1].mkdir()
+        (folders[-1] / "f").write_text(str(number))
+    for number in range(25):
+        target = os.path.relpath(names.choice(folders), names.choice(folders))
+        (names.choice(folders) / f"l{number}").symlink_to(target)
+    parts = [*(f"d{n}" for n in range(12)), *(f"l{n}" for n in range(25)), "..", ".", "", "f"]
+    found = 0
+    for _ in range(4000):
+        path = f"{base}/{'/'.join(names.choices(parts, k=names.randint(1, 6)))}"
+        exact = existing_canonical(path)
+        assert existing_canonical(exact) == exact
+        if not os.path.exists(path):
+            continue
+        found += 1
+        handle = open_exact(exact, os.O_RDONLY)
+        assert os.path.samestat(os.fstat(handle), os.stat(path))
+        os.close(handle)
+    assert found > 100
 
 
 @pytest.mark.parametrize("path", ["relative", "", "/a/../b", ".."])

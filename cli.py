@@ -84,7 +84,7 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         message = StringIO()
         error.show(message)
-        print(_clean(message.getvalue()), end="", file=sys.stderr)  # noqa: T201
+        print(_harmless(message.getvalue()), end="", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except click.Abort:
         return _say("interrupted", 130)
@@ -110,10 +110,8 @@ def _failed(error: Exception, debug: bool) -> int:
         import logging
         import traceback
 
-        from commands.crash_report import without_secrets
-
         logging.error("uncaught", exc_info=error)
-        print(without_secrets("".join(traceback.format_exception(error))), end="", file=sys.stderr)  # noqa: T201
+        print(_harmless("".join(traceback.format_exception(error))), end="", file=sys.stderr)  # noqa: T201
         return 1
     return _say(f"{_clean(_one_line(error))} (run again with --debug for the whole story)", 1)
 
@@ -122,6 +120,13 @@ def _clean(text: str) -> str:
     from commands.crash_report import without_secrets
 
     return without_secrets(text)
+
+
+def _harmless(text: str) -> str:
+    """Cleaned of secrets and of what a terminal would obey: it may quote anything."""
+    from safety.terminal_text import neutralize
+
+    return neutralize(_clean(text))
 
 
 def _one_line(error: Exception) -> str:

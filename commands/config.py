@@ -12,6 +12,7 @@ import click
 from configuration import settings_schema
 from configuration.home import SECRET_ENDINGS, SettingsError, changing, store_secret, write_private
 from configuration.settings_file import SettingsFile, parse_settings, read_settings_file
+from safety.terminal_text import neutralize
 from settings import (
     Layer,
     LoadedSettings,
@@ -41,7 +42,8 @@ def show() -> None:
 
     loaded = _load()
     plain = _masked(msgspec.to_builtins(loaded.settings))
-    click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100), nl=False)
+    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+    click.echo(neutralize(text), nl=False)
     for name in sorted(read_secrets(names=_key_variables(loaded.settings))):
         place = "the environment" if os.environ.get(name) else str(hermes_home() / ".env")
         click.echo(f"# {name} is set in {place}")

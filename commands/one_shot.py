@@ -28,7 +28,7 @@ from conversation.event import (
     TurnFinished,
 )  # fmt: skip
 from run_agent import AIAgent
-from safety.terminal_text import neutralize
+from safety.terminal_text import escape_json, neutralize
 
 if TYPE_CHECKING:
     from commands.redacted_events import RedactedEvents
@@ -109,12 +109,12 @@ class Reporter:
 
 
 def json_line(event: Event) -> str:
-    """The event as JSON. Lone surrogates (bytes that were no text), which JSON cannot hold, become "?"."""
+    """The event as JSON, also harmless to show. Lone surrogates, which JSON cannot hold, become "?"."""
     try:
-        return msgspec.json.encode(event).decode() + "\n"
+        return escape_json(msgspec.json.encode(event).decode()) + "\n"
     except UnicodeEncodeError:
         text = json.dumps(msgspec.to_builtins(event), ensure_ascii=False)
-        return text.encode("utf-8", "replace").decode() + "\n"
+        return escape_json(text.encode("utf-8", "replace").decode()) + "\n"
 
 
 def describe(event: Event, verbose: bool) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from commands.session_problems import SessionFailure, counted, tell_problems
 from commands.session_transcript import transcript
 from configuration.home import logs_dir
-from safety.terminal_text import neutralize
+from safety.terminal_text import escape_json, neutralize
 from trajectories.openai_messages import openai_row
 from trajectories.session_file import SessionBusy, SessionWriter, delete_session
 from trajectories.session_list import SessionInfo, find_session, list_sessions, session_files
@@ -57,7 +57,7 @@ def list_command(limit: int, everything: bool, here: bool, as_json: bool) -> Non
                 click.echo(f"(the last {limit}; --all shows the rest)", err=True)
                 break
             if as_json:
-                click.echo(msgspec.json.encode(info))
+                click.echo(escape_json(msgspec.json.encode(info).decode()))
             else:
                 click.echo(_row(info))
             shown += 1
@@ -78,7 +78,8 @@ def show(session: str, as_json: bool) -> None:
     """Print the conversation of SESSION."""
     loaded = _load(session)
     if as_json:
-        click.echo(msgspec.json.encode({**openai_row(loaded), "problems": loaded.problems}))
+        row = {**openai_row(loaded), "problems": loaded.problems}
+        click.echo(escape_json(msgspec.json.encode(row).decode()))
         return
     color = False if os.environ.get("NO_COLOR") else None
     for line in transcript(loaded):

@@ -26,8 +26,9 @@ def replaced(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[IO
     """
     refuse_inputs(path, inputs)
     if path == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        out = sys.stdout.buffer
+        yield cast(IO[bytes], _ShownRows(out)) if sys.stdout.isatty() else out
+        out.flush()
         return
     special = os.path.exists(path) and not os.path.isfile(path)
     # what /dev/stdout leads to is no name where it is a pipe
@@ -53,6 +54,25 @@ def replaced(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[IO
         if isinstance(error, BrokenPipeError) or error.filename not in (None, str(draft), str(target)):
             raise
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+class _ShownRows:
+    """Rows on a terminal: JSON still, with what a terminal would obey escaped."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+
+    def write(self, line: bytes) -> int:
+        from safety.terminal_text import escape_json
+
+        return self._out.write(escape_json(line.decode("utf-8", "replace")).encode("utf-8", "replace"))
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        self._out.flush()
 
 
 def _make_folder(target: Path) -> None:

@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
+from safety.terminal_text import neutralize
+
 _AT_FILE = re.compile(r"(?:^|(?<=\s))@([^\s@]*)$")
 MOST_SHOWN = 50
 FRESH_SECONDS = 5.0
@@ -39,7 +41,7 @@ class ReplCompleter(Completer):
         word = argument.rpartition(" ")[2]
         for choice in self._arguments(command[1:]):
             if choice.lower().startswith(word.lower()):
-                yield Completion(choice, -len(word))
+                yield Completion(choice, -len(word), display=neutralize(choice))
 
     async def get_completions_async(
         self, document: Document, complete_event: CompleteEvent
@@ -55,7 +57,7 @@ class ReplCompleter(Completer):
             self._files = await asyncio.to_thread(file_names, os.getcwd())
             self._read_at = time.monotonic()
         for name in matching(self._files, at_file[1]):
-            yield Completion(name, -len(at_file[1]))
+            yield Completion(name, -len(at_file[1]), display=neutralize(name))
 
 
 def matching(names: list[str], typed: str) -> list[str]:

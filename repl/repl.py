@@ -133,7 +133,7 @@ class Repl:
             return
         self.surface.clear_draft()
         for text in unsent:
-            self.surface.print(self.ink(f"  not sent: {text}", "yellow"))
+            self.say(f"not sent: {text}", "yellow")
 
     async def _work(self) -> None:
         try:
@@ -161,6 +161,7 @@ class Repl:
         from repl.banner import banner
         from repl.questions import Questions
         from repl.transcript import Transcript
+        from safety.terminal_text import neutralize
 
         self.questions = Questions(self.surface, self.live, self.ink)
         self.agent = await loaded.open_agent(self.questions)
@@ -169,7 +170,7 @@ class Repl:
         )
         self.surface.print(banner(self.agent, loaded.version, self.ink, self.surface.columns))
         for notice in loaded.notices:
-            self.surface.print(self.ink(wrapped(notice, self.surface.columns), "yellow"))
+            self.surface.print(self.ink(wrapped(neutralize(notice), self.surface.columns), "yellow"))
         self.ready = True
         self.surface.changed()
         self._begin_side(asyncio.to_thread(self._warm_up))
@@ -203,9 +204,12 @@ class Repl:
 
     async def _run_line(self, text: str) -> None:
         from repl.commands.table import parse_command
+        from safety.terminal_text import neutralize  # what was pasted came from anywhere
 
         self.transcript.person_spoke()
-        self.surface.echo("\n" + self.ink("❯ ", "bold", "cyan") + self.ink(_indented(text), "bold"))
+        self.surface.echo(
+            "\n" + self.ink("❯ ", "bold", "cyan") + self.ink(_indented(neutralize(text)), "bold")
+        )
         found = parse_command(text)
         try:
             if found is None:

@@ -21,7 +21,13 @@ from prompt_toolkit.layout import AnyContainer, ConditionalContainer, HSplit, La
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenu
-from prompt_toolkit.layout.processors import ConditionalProcessor, PasswordProcessor
+from prompt_toolkit.layout.processors import (
+    ConditionalProcessor,
+    PasswordProcessor,
+    Processor,
+    Transformation,
+    TransformationInput,
+)
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import DynamicStyle, Style
@@ -29,6 +35,7 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from repl.input_history import InputHistory
 from repl.keys import key_bindings
+from safety.terminal_text import stand_in
 
 if TYPE_CHECKING:
     from repl.surface import Fragments, Listener, Question
@@ -113,6 +120,14 @@ class _Application(Application[None]):
         super()._on_resize()
 
 
+class _StandIns(Processor):
+    """What was pasted may hold characters that reorder the line: each is shown as a mark."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        fragments = transformation_input.fragments
+        return Transformation([(style, stand_in(text)) for style, text, *_ in fragments])
+
+
 class Screen:
     """The `Surface` of a capable terminal."""
 
@@ -139,8 +154,9 @@ class Screen:
         search = SearchToolbar()
         unseen = ConditionalProcessor(PasswordProcessor(), Condition(lambda: self.hidden))
         control = BufferControl(
-            self.buffer, search_buffer_control=search.control, preview_search=True, input_processors=[unseen]
-        )
+            self.buffer, search_buffer_control=search.control, preview_search=True,
+            input_processors=[unseen, _StandIns()],
+        )  # fmt: skip
         live = FormattedTextControl(self._live_text)
         rows: list[AnyContainer] = [
             ConditionalContainer(

@@ -96,6 +96,25 @@ def neutralize(text: str) -> str:
     return _HOSTILE.sub(_spell, text)
 
 
+def stand_in(text: str) -> str:
+    """`text` of the same length, with a visible mark for each character that could move, hide or reorder."""
+    return text if text.isascii() and text.isprintable() else _HOSTILE.sub(_mark, text)
+
+
+def escape_json(text: str) -> str:
+    """JSON text in which what `neutralize` would spell out is escaped: the same values, harmless to show."""
+    return text if text.isascii() and text.isprintable() else _HOSTILE.sub(_escape, text)
+
+
+def _mark(match: re.Match[str]) -> str:
+    return chr(0x2400 + ord(match[0])) if match[0] < " " else "\ufffd"
+
+
+def _escape(match: re.Match[str]) -> str:
+    pairs = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{pairs[at : at + 2].hex()}" for at in range(0, len(pairs), 2))
+
+
 def _spell(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:

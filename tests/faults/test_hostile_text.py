@@ -85,7 +85,7 @@ def test_json_lines_hold_everything_escaped(hermes: Hermes, serve: Serve) -> Non
     hermes.url = evil_server(serve).url
     told = hermes.ask("Go.", "--json")
     assert told.code == 0
-    assert not DANGER.search(told.text.replace("\u202e", "").replace("\x7f", "").replace("\x9b", ""))
+    assert not DANGER.search(told.text)
     assert told.events[-1]["text"] == f"seen {EVIL} end"
 
 

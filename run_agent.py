@@ -120,6 +120,8 @@ class AIAgent:
         self._writer: SessionWriter | None = None
         self._build(session, task_id, sandbox, ask_permission, ask_person)
         self.runtime.sudo = sudo
+        if sudo is not None:
+            sudo.typed = lambda password: self.redactor().learn(password)
 
     # -- a turn ---------------------------------------------------------------------------------
 

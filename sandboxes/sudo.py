@@ -41,11 +41,12 @@ _SHOWN = 300
 class SudoDoor:
     """For one task. `ask` reaches the person; `password`, where given, is tried before anybody is asked.
 
-    Nothing is started or written before `open`.
+    Nothing is started or written before `open`. `typed` is told each password that the person types.
     """
 
     def __init__(self, ask: AskSecret | None, password: str = "") -> None:
         self.folder = Path(tempfile.gettempdir(), f"hermes-{os.getuid()}", f"sudo-{secrets.token_hex(4)}")
+        self.typed: Callable[[str], None] | None = None
         self._ask = ask
         self._password = password
         self._identity = ""
@@ -157,6 +158,8 @@ class SudoDoor:
         try:
             asked = asyncio.run_coroutine_threadsafe(_as_coroutine(self._ask(text)), self._loop)
             self._password = asked.result()
+            if self.typed is not None:
+                self.typed(self._password)
         except (RuntimeError, CancelledError):  # the loop is closed, or the question was taken back
             self._password = ""
         return self._password

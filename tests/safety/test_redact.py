@@ -320,3 +320,10 @@ def test_text_without_secrets_passes_at_the_speed_of_a_few_searches() -> None:
         taken["redact"].append(between - started)
         taken["pass"].append(time.process_time() - between)
     assert min(taken["redact"]) < 60 * min(taken["pass"])
+
+
+def test_what_is_learned_later_goes_as_well() -> None:
+    redactor = Redactor()
+    assert redactor.redact("Sommer-2026!") == ("Sommer-2026!", {})
+    redactor.learn("Sommer-2026!")
+    assert redactor.redact("it is Sommer-2026! now")[0] == "it is [redacted:known-secret] now"

@@ -68,7 +68,8 @@ def make_gate(
     mode: Mode = settings.gate.mode or "ask"
     return Gate(
         mode, workspace=cwd, protected=protected, ask=ask, explicit=bool(settings.gate.mode),
-        trusted=trusted, confinement=confinement, permissions=Permissions(Path(protected[0]) / "permissions.yaml"),
+        trusted=trusted, confinement=confinement,
+        permissions=Permissions(Path(protected[0]) / "permissions.yaml"),
     )  # fmt: skip
 
 

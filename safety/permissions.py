@@ -8,9 +8,10 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safety.commands.grants import Grant
+if TYPE_CHECKING:
+    from safety.commands.grants import Grant
 
 
 class PermissionsError(Exception):
@@ -128,6 +129,8 @@ def _rows(rows: Any, path: Path) -> list[Any]:
 
 
 def _grant(row: Any, path: Path) -> Grant:
+    from safety.commands.grants import Grant
+
     match row:
         case {"command": str(name), "options": None, **rest} if not rest:
             return Grant(name, None, True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from safety.commands.arguments import Arguments, take_apart
 from safety.commands.file_names import FileNames, TooManyNamesError
 from safety.commands.git_repository import repository_problem
-from safety.commands.judgement import ORDER, Judgement, Standing
+from safety.commands.judgement import Judgement, Standing
 from safety.commands.reach import Reach, Reading
 from safety.commands.reader import read
 from safety.commands.rules import Rule, find_rule
@@ -41,7 +41,13 @@ class _Scene:
     left: list[str]
     places: int = 0
     names: FileNames = field(default_factory=FileNames)
-    changed: bool = False
+
+    @property
+    def order(self) -> tuple[Standing, ...]:
+        """From what tells the least to what tells the most."""
+        if self.trusted:
+            return ("reads", "project", "writes", "unknown")
+        return ("reads", "writes", "project", "unknown")
 
 
 def judge(command: str, cwd: str, reach: Reach, *, trusted: bool) -> Judgement:
@@ -66,7 +72,7 @@ def judge(command: str, cwd: str, reach: Reach, *, trusted: bool) -> Judgement:
             scene.folders = list(dict.fromkeys([*scene.left, *scene.folders]))
         part = _judge_simple(simple, scene, piped)
         part.part = part.part or simple.source
-        _add(total, part)
+        _add(total, part, scene.order)
     return total
 
 
@@ -74,9 +80,9 @@ def _unknown(part: str, rule: str, reason: str, *, understood: bool = True) -> J
     return Judgement("unknown", ("exec",), part, rule, reason, understood=understood)
 
 
-def _add(total: Judgement, part: Judgement) -> None:
+def _add(total: Judgement, part: Judgement, order: tuple[Standing, ...]) -> None:
     """The part that tells the most decides; the first of equals."""
-    before, now = ORDER.index(total.standing), ORDER.index(part.standing)
+    before, now = order.index(total.standing), order.index(part.standing)
     if now > before or (now == before and not total.rule):
         total.standing, total.part, total.rule, total.reason = (
             part.standing, part.part, part.rule, part.reason,
@@ -252,7 +258,7 @@ def _apply(
     _check_project(rule, name, folder, scene)
     standing: Standing = "project" if rule.project else "writes" if "write" in rule.effects else "reads"
     effects = (*rule.effects, "exec") if rule.project else rule.effects
-    _add(result, Judgement(standing, effects, "", name, _why(rule)))
+    _add(result, Judgement(standing, effects, "", name, _why(rule)), scene.order)
 
 
 def _why(rule: Rule) -> str:
@@ -335,7 +341,7 @@ def _write_place(scene: _Scene, path: str, result: Judgement) -> None:
         raise _Asked("runs by itself", "it writes to a file that runs, or gives rights, by itself")
     if not scene.reach.inside(path):
         raise _Asked("outside the working folder", "it writes outside the working folder")
-    _add(result, Judgement("writes", ("write",)))
+    _add(result, Judgement("writes", ("write",)), scene.order)
 
 
 def _copied(operands: list[str], folder: str, scene: _Scene, result: Judgement) -> None:

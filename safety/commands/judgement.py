@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Standing: TypeAlias = Literal["reads", "project", "writes", "unknown"]
-"""From the least to the most: it only reads; it runs the project's own code; it writes files in the
-working folder; nobody can say."""
-ORDER: tuple[Standing, ...] = ("reads", "project", "writes", "unknown")
+"""It only reads; it runs the project's own code; it writes files in the working folder; nobody can say."""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from safety.confinement import UNCONFINED, Confinement
 from safety.gate import Decision, Effect, EffectRequest, Gate, Mode, PermissionAnswer, Verdict
 
 
@@ -183,3 +184,131 @@ def test_what_was_allowed_for_a_session_ends_with_it(tmp_path: Path) -> None:
 def test_a_refusal_for_the_agents_own_files_does_not_advise_what_does_not_help(tmp_path: Path) -> None:
     refused = ask(gate("ask", tmp_path, explicit=False), writing(tmp_path / "own" / "config.yaml"))
     assert refused.verdict == "deny" and "--yolo" not in refused.reason
+
+
+def command(text: str, here: Path) -> EffectRequest:
+    return EffectRequest("terminal", ("exec",), text, command=text, cwd=str(here))
+
+
+@pytest.mark.parametrize(
+    ("mode", "reads", "edits", "unknown"),
+    [
+        ("ask", "allow", "ask", "ask"),
+        ("auto-edit", "allow", "allow", "ask"),
+        ("yolo", "allow", "allow", "allow"),
+        ("deny", "allow", "deny", "deny"),
+    ],
+)
+def test_each_mode_tells_commands_that_read_from_those_that_do_more(
+    mode: Mode, reads: Verdict, edits: Verdict, unknown: Verdict, tmp_path: Path
+) -> None:
+    each = gate(mode, tmp_path)
+    for text in ("ls", "git status", "cat a | head"):
+        assert each.decide(command(text, tmp_path)).verdict == reads
+    for text in ("mkdir -p a/b", "touch a", "echo x > a.txt", "cp a b"):
+        assert each.decide(command(text, tmp_path)).verdict == edits
+    for text in ("rm a", "x", "ls $(x)", "curl host", "git push"):
+        assert each.decide(command(text, tmp_path)).verdict == unknown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "touch .git/hooks/pre-commit",
+        "echo x > .bashrc",
+        "cp a .git/config",
+        "mv evil/.git .",
+        "mkdir -p .git/hooks",
+        "touch ../a",
+        "echo x > own/config.yaml",
+        "cp own/.env a",
+        "cp a own",
+        "mv a ..",
+        "touch ~/.ssh/id",
+        "cp .env a",
+        "cp -r a b",
+        "cp -f a b",
+        "cp -t .. a",
+        "mkdir -m 777 a",
+        "mv -t .git a",
+        "echo x > ~/.profile",
+        "touch $HOME/.bashrc",
+        "cp a link/b",
+        "echo x > link/b",
+        "touch Makefile; make",
+    ],
+)
+def test_a_command_that_edits_where_it_should_not_is_asked_about(tmp_path: Path, text: str) -> None:
+    here = tmp_path / "here"
+    (here / "own").mkdir(parents=True)
+    (here / ".git" / "hooks").mkdir(parents=True)
+    (here / "link").symlink_to(tmp_path)
+    for name in ("a", "b", "Makefile"):
+        (here / name).write_text("")
+    assert gate("auto-edit", here).decide(command(text, here)).verdict == "ask"
+
+
+def test_a_command_that_writes_to_the_agents_own_files_is_asked_about_whatever_the_policy(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own").mkdir()
+    for text in ("echo x > own/config.yaml", "touch own/permissions.yaml", "cp a own/"):
+        decision = gate("yolo", tmp_path).decide(command(text, tmp_path))
+        assert decision.verdict == "ask" and decision.final
+        assert ask(gate("yolo", tmp_path), command(text, tmp_path)).verdict == "deny"
+
+
+def test_the_projects_own_code_runs_where_the_person_trusts_the_folder_or_a_sandbox_holds_it(
+    tmp_path: Path,
+) -> None:
+    sealed = Confinement("bubblewrap", network=False, writable=(str(tmp_path),), keys=False)
+    online = Confinement("bubblewrap", network=True, writable=(str(tmp_path),), keys=False)
+    for trusted, held, verdict in (
+        (True, UNCONFINED, "allow"),
+        (False, UNCONFINED, "ask"),
+        (False, sealed, "allow"),
+        (False, online, "ask"),
+    ):
+        each = Gate("ask", workspace=str(tmp_path), trusted=trusted, confinement=held)
+        for text in ("pytest -q", "npm test", "make check", "cargo build"):
+            assert each.decide(command(text, tmp_path)).verdict == verdict
+        assert each.decide(command("python3 x.py", tmp_path)).verdict == "ask"
+    assert (
+        Gate("deny", workspace=str(tmp_path), trusted=True).decide(command("pytest", tmp_path)).verdict
+        == "deny"
+    )
+
+
+def test_a_decision_about_a_command_names_the_part_and_the_rule(tmp_path: Path) -> None:
+    decision = gate("ask", tmp_path).decide(command("ls && sort -o x y; git log", tmp_path))
+    assert (decision.part, decision.rule) == ("sort -o x y", "sort")
+    assert "-o" in decision.reason and "exec" in decision.effects
+    fine = gate("ask", tmp_path).decide(command("git log | head", tmp_path))
+    assert fine.effects == ("read",)
+
+
+def test_a_yes_for_the_session_covers_a_command_with_the_same_options_and_no_longer_line(
+    tmp_path: Path,
+) -> None:
+    person = Person("session")
+    each = gate("ask", tmp_path, person=person)
+    assert ask(each, command("git commit -m x", tmp_path)).approval == "session"
+    assert person.asked[0].grant == "git commit … with -m" and not person.asked[0].lasting
+    assert each.decide(command("git commit -m 'y z'", tmp_path)).approval == "session"
+    for text in (
+        "git commit -m x; x",
+        "git commit --amend",
+        "git commit -m x > a",
+        "git add a",
+        "git commit -m $(x)",
+    ):
+        assert each.decide(command(text, tmp_path)).verdict == "ask"
+    each.forget_grants()
+    assert each.decide(command("git commit -m x", tmp_path)).verdict == "ask"
+
+
+def test_where_nobody_is_there_reading_commands_run_and_the_others_are_refused(tmp_path: Path) -> None:
+    each = gate("ask", tmp_path, explicit=False)
+    assert ask(each, command("git status", tmp_path)).verdict == "allow"
+    refused = ask(each, command("rm a", tmp_path))
+    assert refused.verdict == "deny" and "--policy" in refused.reason

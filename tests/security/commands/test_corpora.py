@@ -71,10 +71,10 @@ def test_a_thousand_commands_are_judged_in_a_second(project: Path, home: Path) -
     gate = gate_for(project, home, trusted=False)
     commands = [*HOSTILE, *BENIGN]
     decided(gate, "ls")
-    started = time.perf_counter()
+    started = time.process_time()
     for command in commands:
         decided(gate, command)
-    assert (time.perf_counter() - started) / len(commands) < 0.001
+    assert (time.process_time() - started) / len(commands) < 0.001
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_a_thousand_commands_are_judged_in_a_second(project: Path, home: Path) -
 def test_long_lines_are_judged_at_once(project: Path, home: Path, command: str) -> None:
     gate = gate_for(project, home, trusted=True)
     decided(gate, "ls")
-    started = time.perf_counter()
+    started = time.process_time()
     found = decided(gate, command)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert seconds < 0.4, f"{seconds:.3f} s"
     if len(command) > 40_000:
         assert found.verdict == "ask"

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from commands.crash_report import own_redactor
 from commands.session_problems import SessionFailure, counted, tell_problems
 from commands.session_transcript import transcript
 from configuration.home import logs_dir
@@ -99,6 +100,7 @@ def rename(session: str, title: str) -> None:
     try:
         used = path.stat().st_mtime_ns
         writer, _ = SessionWriter.open(path)
+        writer.redactor = own_redactor
         told = writer.append(TitleRecord(title=title)) or writer.problem
         writer.close()
     except (SessionError, OSError) as error:

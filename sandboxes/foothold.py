@@ -145,9 +145,16 @@ class Foothold:
                 os.close(stdin)
         return program
 
-    async def end_marked(self, marker: str, grace: float) -> None:
-        """TERM to every process inside whose marker begins with `marker`, KILL after `grace` seconds."""
-        await self.script("processes.sh", "end", marker, str(round(grace * 100)), timeout=grace + 10)
+    async def end_marked(self, marker: str, grace: float) -> bool:
+        """TERM to every process inside whose marker begins with `marker`, KILL after `grace` seconds. Whether
+        none is left."""
+        clock, holder = os.pipe()  # nothing comes: the script waits with it, and needs no process for that
+        try:
+            what = ["processes.sh", "end", marker, str(round(grace * 100))]
+            code, _, _ = await self.script(*what, data=clock, timeout=grace + 5)
+        finally:
+            os.close(holder)
+        return code == 0
 
     async def _bring_up(self) -> str:
         again = bool(self.folder)

@@ -242,7 +242,10 @@ class HostedSandbox:
     async def _end(self, run: _Run, grace: float) -> None:
         try:
             if self._foothold.is_up:
-                await self._foothold.end_marked(run.marker, grace)
+                ended = await self._foothold.end_marked(run.marker, grace)
+                if not ended and not self.host.lasting:
+                    run.given_up = True
+                    await self._foothold.down()
                 await run.program.wait(_ANSWER)
         finally:
             run.program.kill()
@@ -265,8 +268,10 @@ class HostedSandbox:
                 self._cwd = reports.cwd
         elif not reports.ended and await self._foothold.lost():
             self._cut_off.append(run.marker)
-            reason = self.host.why_gone() or "it was lost"
-            notes.append(f"{self.host.name}: {reason} while the command ran; how far it got is not known")
+            what = f"{self.host.why_gone() or 'it was lost'} while the command ran"
+            if run.given_up:
+                what = "the command could not be ended, so everything inside was"
+            notes.append(f"{self.host.name}: {what}; how far it got is not known")
         elif code is not None:
             notes.append(
                 "the shell ended before its state could be saved; the state before this command applies"
@@ -386,7 +391,8 @@ class HostedSandbox:
 
 @dataclass(slots=True)
 class _Run:
-    """A command that was started. `number` names its state, `stdin` is the writing end of its input."""
+    """A command that was started. `number` names its state, `stdin` is the writing end of its input; it was
+    `given_up` where only the end of the host could end it."""
 
     program: Program
     reports: Reports
@@ -394,3 +400,4 @@ class _Run:
     number: int
     folder: str
     stdin: int
+    given_up: bool = False

@@ -2,7 +2,7 @@
 #
 # A process is marked if the variable HERMES_TASK in its environment begins with MARKER; the value is inherited through
 # setsid and double forks. `list` writes their ids; `wait` returns when there are none; `end` sends TERM, the oldest
-# first, and KILL to those that are left after SECONDS. SECONDS is a number of hundredths.
+# first, and KILL to those that are left after SECONDS, a number of hundredths; it fails if some are left still.
 
 find_marked() { # sets `found`, oldest first
   found=()
@@ -33,22 +33,37 @@ alive() { # drops from `found` who has ended but was not waited for
   found=("${kept[@]}")
 }
 
+pause() { # SECONDS; standard input stays open, without anything in it
+  read -r -t "$1" || [ $? -gt 128 ] || sleep "$1"
+}
+
 case $1 in
   list) find_marked "$2" && echo "${found[@]}" ;;
   wait) until find_marked "$2" && [ ${#found[@]} = 0 ]; do sleep 0.2; done ;;
-  end)
+  end) # without starting a process: there may be no room for one
     find_marked "$2"
-    for each in $(printf '%s\n' "${found[@]}" | sort -n); do kill -TERM "$each"; done 2> /dev/null
+    oldest_first=()
+    for each in "${found[@]}"; do oldest_first[each]=1; done
+    for each in "${!oldest_first[@]}"; do kill -TERM "$each"; done 2> /dev/null
     for each in "${found[@]}"; do kill -CONT "$each"; done 2> /dev/null
     for ((tick = 0; tick < ${3:-100}; tick += 5)); do
       find_marked "$2"
       if [ ${#found[@]} = 0 ]; then exit 0; fi
-      sleep 0.05
+      pause 0.05
     done
-    for again in 1 2 3 4 5; do
+    # Stopped first, until there is no new one: what multiplies would be faster than one KILL after the other.
+    seen=
+    for ((again = 0; again < 50; again++)); do
       find_marked "$2"
       if [ ${#found[@]} = 0 ]; then exit 0; fi
-      kill -KILL "${found[@]}" 2> /dev/null
+      if [ "${found[*]}" = "$seen" ]; then
+        kill -KILL "${found[@]}"
+        seen=
+      else
+        kill -STOP "${found[@]}"
+        seen=${found[*]}
+      fi 2> /dev/null
     done
+    exit 1
     ;;
 esac

@@ -342,10 +342,10 @@ def test_what_was_allowed_for_a_session_ends_with_it_also_on_resume(tmp_path: Pa
     agent = agent_with(*steps, cwd=str(tmp_path), ask_permission=person)
     agent.chat("First.")
     agent.chat("Second.")
-    assert asked == [f"file edits in {tmp_path}"]
+    assert asked == ["file edits in the working folder"]
     asyncio.run(agent.resume(_another_session(tmp_path)))
     agent.chat("Third.")
-    assert asked == [f"file edits in {tmp_path}"] * 2
+    assert asked == ["file edits in the working folder"] * 2
     agent.close()
 
 

@@ -39,7 +39,7 @@ def _located(runtime: ToolRuntime, arguments: dict[str, Any]) -> str:
 def _edit_grant(runtime: ToolRuntime, paths: Sequence[str]) -> str:
     """What allowing an edit for this session covers; "" where the files have no folder in common."""
     if all(runtime.gate.inside(path) for path in paths):
-        return f"file edits in {runtime.gate.workspace}"
+        return "file edits in the working folder"
     folders = {posixpath.dirname(path) for path in paths}
     return f"file edits right in {folders.pop()}" if len(folders) == 1 else ""
 

@@ -108,7 +108,7 @@ def test_the_gate_is_told_the_absolute_path_and_the_whole_change(shop: Workshop)
     assert (asked.effects, asked.paths, asked.grant) == (
         ("read", "write"),
         (f"{root}/b.txt",),
-        f"file edits in {root}",
+        "file edits in the working folder",
     )
     assert "full text" in asked.summary
     asked = request(shop, "patch", path="~/x", old_string="old\nline", new_string="new", replace_all=True)
@@ -120,8 +120,8 @@ def test_the_gate_is_told_the_absolute_path_and_the_whole_change(shop: Workshop)
 
 
 def test_a_grant_covers_edits_in_the_working_folder_or_right_beside_the_file(shop: Workshop) -> None:
-    root, text = str(shop.root), "*** Add File: /a/x\n+x\n*** Add File: "
-    assert request(shop, "write_file", path="a/b", content="").grant == f"file edits in {root}"
+    text = "*** Add File: /a/x\n+x\n*** Add File: "
+    assert request(shop, "write_file", path="a/b", content="").grant == "file edits in the working folder"
     assert request(shop, "write_file", path="/a/b/c", content="").grant == "file edits right in /a/b"
     assert request(shop, "patch", mode="patch", patch=text + "/a/y\n+y").grant == "file edits right in /a"
     assert request(shop, "patch", mode="patch", patch=text + "y\n+y").grant == ""

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = (
-    "bash", "env", "printenv", "sleep", "cat", "tac", "head", "tail", "tee", "wc", "cut", "tr", "sort", "uniq",
+    "bash", "env", "printenv", "sleep", "cat", "tac", "head", "tail", "tee", "wc", "cut", "tr", "sort",
+    "uniq",
     "seq", "yes", "od", "base64", "cksum", "sha256sum", "md5sum", "cmp", "diff", "dd", "split", "ls", "stat",
     "touch", "mkdir", "mktemp", "rmdir", "rm", "cp", "mv", "ln", "readlink", "realpath", "chmod",
     "chown", "chgrp", "truncate", "mkfifo", "du", "df", "find", "grep", "sed", "awk", "xargs", "test",

@@ -13,6 +13,7 @@ import pytest
 from sandboxes.container_leftovers import LABEL, remove_leftovers
 from sandboxes.hosted import HostedSandbox
 from sandboxes.leftovers import owner_label
+from sandboxes.sandbox import ExecResult
 from tests.sandboxes.containers import container_host
 from tests.sandboxes.docker.conftest import Begin
 from tests.sandboxes.engine import Engine
@@ -148,18 +149,20 @@ def test_a_paused_container_goes_on_with_everything_it_had(engine: Engine, begin
     container.wait(process.kill())
 
 
-def test_a_command_that_is_paused_ends_at_its_timeout_all_the_same(docker: Engine, begin: Begin) -> None:
+def test_a_command_that_cannot_be_ended_is_ended_with_its_container(docker: Engine, begin: Begin) -> None:
     container = begin(docker)
     container.run("true")
 
-    async def paused() -> bool:
+    async def paused() -> ExecResult:
         task = asyncio.ensure_future(container.sandbox.exec("sleep 4713", timeout=3))
         await asyncio.sleep(1)
         await asyncio.to_thread(docker.call, "pause", container.host.container)
-        return (await task).timed_out
+        return await task
 
-    assert container.wait(asyncio.wait_for(paused(), 40))
-    assert container.text("pgrep -f '[s]leep 4713'") == ""
+    result = container.wait(asyncio.wait_for(paused(), 20))
+    assert result.timed_out
+    assert "could not be ended" in result.note
+    assert container.run("pgrep -f '[s]leep 4713'").output.text == ""
 
 
 def test_a_timeout_ends_the_tree_inside(engine: Engine, begin: Begin) -> None:

@@ -83,7 +83,7 @@ class BubblewrapHost(WardenHost):
         net = [] if self._view.network else ["--unshare-net"]
         return [
             *starter(), *_NAMESPACES, *net, "--cap-drop", "ALL", "--new-session", "--as-pid-1",
-            "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc",
+            "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--remount-ro", "/proc",
             *self._mounts(), "--chdir", "/", "--", *program,
         ]  # fmt: skip
 

@@ -1,8 +1,8 @@
 """Commands that Landlock holds, where bubblewrap or namespaces are not to be had.
 
-Landlock, landlock(7), names what may be reached; all else is refused. So it cannot hold a place below a folder
-that can be changed, such as `.git/hooks`; and processes, the network and /tmp stay the machine's, where a
-filter of system calls takes away what would lead out. docs/confinement.md says what that means.
+Landlock, landlock(7), names what may be reached; all else is refused. So it cannot hold a place below a
+folder that can be changed, such as `.git/hooks`; and processes, the network and /tmp stay the machine's,
+where a filter of system calls takes away what would lead out. docs/confinement.md says what that means.
 """
 
 from __future__ import annotations
@@ -62,20 +62,25 @@ class LandlockHost(WardenHost):
                 *((f"/dev/{name}", "device") for name in _DEVICES),
             ],
             "scoped": _SCOPED,
-            "filter": syscall_filter(families),
+            "filter": syscall_filter(families, shared=True),
         }
 
 
 @functools.cache
-def landlock_problem() -> str:
-    """Why it does not work here; "" if it does."""
+def landlock_version() -> int:
+    """What this kernel offers; 0 for nothing."""
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(
-        ctypes.c_long(_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION)
-    )
-    if version < 0:
+    libc = ctypes.CDLL(None)
+    nothing = ctypes.c_size_t(0)
+    answer: int = libc.syscall(ctypes.c_long(_CREATE_RULESET), None, nothing, ctypes.c_uint32(_VERSION))
+    return max(answer, 0)
+
+
+def landlock_problem() -> str:
+    """Why it does not work here; "" if it does."""
+    version = landlock_version()
+    if version == 0:
         return "this kernel has no Landlock, or it is not switched on (lsm= on its command line)"
     if version < _ENOUGH:
         return f"Landlock of this kernel (version {version}) is too old; Linux 6.2 has a newer one"

@@ -31,6 +31,8 @@ _REFUSED = {
     "swapoff": (168, 225), "acct": (163, 89), "settimeofday": (164, 170), "iopl": (172, None),
     "ioperm": (173, None),
 }  # fmt: skip
+_SHARED = {"shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180)}
+"""Ways to other processes of the machine where there is no namespace for them."""
 _MISSING = {
     "clone3": (435, 435), "openat2": (437, 437),  # their flags lie in memory, where no filter sees them
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
@@ -66,11 +68,12 @@ def is_known(machine: str = "") -> bool:
     return (machine or os.uname().machine) in _ARCHITECTURES
 
 
-def syscall_filter(families: tuple[int, ...], machine: str = "") -> bytes:
+def syscall_filter(families: tuple[int, ...], *, shared: bool = False, machine: str = "") -> bytes:
     """The array of `struct sock_filter`; empty where `is_known` says no.
 
     Args:
         families: address families in which sockets can be made.
+        shared: there is no namespace of their own for what processes share.
     """
     machine = machine or os.uname().machine
     if not is_known(machine):
@@ -80,7 +83,8 @@ def syscall_filter(families: tuple[int, ...], machine: str = "") -> bytes:
         _step(_LOAD, _ARCHITECTURE), _step(_EQUAL, architecture, 1, 0), _refuse(errno.ENOSYS),
         _step(_LOAD, _NUMBER), _step(_AT_LEAST, 0x40000000, 0, 1), _refuse(errno.ENOSYS),
     ]  # fmt: skip
-    for calls, error in ((_REFUSED, errno.EPERM), (_MISSING, errno.ENOSYS)):
+    refused = {**_REFUSED, **_SHARED} if shared else _REFUSED
+    for calls, error in ((refused, errno.EPERM), (_MISSING, errno.ENOSYS)):
         for numbers in calls.values():
             code += _for(numbers[column], [_refuse(error)])
     for numbers, argument, bits in _BITS.values():

@@ -52,19 +52,26 @@ class ApptainerClient:
         prefix = "APPTAINERENV_" if self.program == "apptainer" else "SINGULARITYENV_"
         self.environment.update({prefix + key: value for key, value in passed.items()})
 
-    async def call(self, *arguments: str, marker: str = "0.", timeout: float | None = SECONDS) -> Answer:
+    async def call(
+        self,
+        *arguments: str,
+        marker: str = "0.",
+        timeout: float | None = SECONDS,
+        variables: Mapping[str, str] = {},
+    ) -> Answer:
         """Run the client to its end; it is killed after `timeout` seconds and when this is cancelled.
 
         Args:
             marker: see process_tree.MARKER.
+            variables: more for its environment.
 
         Raises SandboxError if there is no client.
         """
         capture, reports = OutputCapture(None, _MOST), Reports()
         try:
             client = RunningCommand(
-                [self.program, *arguments], env=self.environment, cwd="/", marker=marker, capture=capture,
-                reports=reports,
+                [self.program, *arguments], env={**self.environment, **variables}, cwd="/", marker=marker,
+                capture=capture, reports=reports,
             )  # fmt: skip
         except FileNotFoundError as error:
             raise SandboxError(

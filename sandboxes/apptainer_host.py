@@ -107,11 +107,14 @@ class ApptainerHost(CommandLineHost):
     ) -> None:
         self.name = client.name
         self.cwd = cwd
-        self.environment = client.environment
         word = secrets.token_hex(6)
         self.instance = _instance(word)
         self._base = Path(tempfile.gettempdir())
         self.folder = self._base / f"{_PREFIX}{word}"
+        # What the client keeps of it, its logs too, goes with the folder.
+        kept = str(self.folder / "state")
+        self._own = {"APPTAINER_CONFIGDIR": kept, "SINGULARITY_CONFIGDIR": kept}
+        self.environment: Mapping[str, str] = {**client.environment, **self._own}
         self.on_death: Sequence[str] = self._farewell(self.folder, self.instance, client)
         overlay = [os.path.expanduser(settings.overlay)] if settings.overlay else []
         wide = any(option not in _HARMLESS for option in _names(settings.options))
@@ -150,8 +153,9 @@ class ApptainerHost(CommandLineHost):
         try:
             self._make_folder()
             answer = await self._client.call(
-                "instance", "start", *self._options(), str(image), self.instance, marker=marker
-            )
+                "instance", "start", *self._options(), str(image), self.instance,
+                marker=marker, variables=self._own,
+            )  # fmt: skip
             if answer.code != 0:
                 said = answer.said or answer.output or "it took too long"
                 raise problem(self.name, said, self._settings.image)
@@ -160,7 +164,7 @@ class ApptainerHost(CommandLineHost):
             raise
 
     async def is_up(self) -> bool:
-        answer = await self._client.call("instance", "list", "--json", self.instance)
+        answer = await self._client.call("instance", "list", "--json", self.instance, variables=self._own)
         with contextlib.suppress(ValueError):
             if answer.code == 0 and json.loads(answer.output)["instances"]:
                 return True

@@ -64,7 +64,8 @@ def project_mount(name: str, cwd: str, mode: MountMode, hidden: Iterable[str]) -
         return None
     source = canonical(cwd)
     own = [canonical(place) for place in hidden]
-    instead = "Choose another folder (terminal.cwd), or set docker.mount to none"
+    section = {"podman": "docker", "singularity": "apptainer"}.get(name, name)
+    instead = f"Choose another folder (terminal.cwd), or set {section}.mount to none"
     if source in _NO_PROJECTS or any(is_within(source, place) for place in _NOT_WITHIN):
         raise SandboxError(
             f"{name}: {cwd} is a folder of the system; mounted into a container it would open a way out "

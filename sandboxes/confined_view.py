@@ -24,6 +24,7 @@ from settings import TerminalSettings
 
 TEMPORARY = ("/tmp", "/var/tmp")
 """Folders of which a sandbox has its own."""
+CACHE = "/tmp/.cache"
 _KERNEL = ("/dev", "/proc", "/sys")
 _SYSTEM = ("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/run", "/sbin", "/usr", *_KERNEL)
 """Folders that are no workspace, nor is anything below them; the person can still name one as writable."""
@@ -95,7 +96,7 @@ def make_view(
     if scratch not in (*TEMPORARY, folder, home):
         own.append(scratch)  # other sandboxes keep their files there
     places = {*own, *_existing(_expanded((*PRIVATE, *_HIDDEN), home)), *_sockets()} - {home}
-    if folder in places:
+    if folder in places and folder not in _HOMES:
         raise SandboxError(f"local: {folder} is kept from commands; work in another folder")
     writable = [
         *_of_workspace(folder, home, places),
@@ -113,7 +114,7 @@ def make_view(
     if not any(is_within(environment.get("TMPDIR", "/tmp"), each) for each in writable):
         environment.pop("TMPDIR", None)
     if not any(is_within(os.path.join(home, ".cache"), each) for each in writable):
-        environment["XDG_CACHE_HOME"] = "/tmp/.cache"  # many tools end where they cannot write there
+        environment["XDG_CACHE_HOME"] = CACHE  # many tools end where they cannot write there
     return View(
         cwd=folder,
         home=home,

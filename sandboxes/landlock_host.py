@@ -15,7 +15,7 @@ from typing import Any
 
 from safety.confinement import Confinement
 from safety.paths import is_within
-from sandboxes.confined_view import TEMPORARY, View, deciding
+from sandboxes.confined_view import CACHE, TEMPORARY, View, deciding
 from sandboxes.sandbox import SandboxError
 from sandboxes.syscall_filter import INET, INET6, NETLINK, is_known, syscall_filter
 from sandboxes.warden_host import WardenHost
@@ -36,7 +36,7 @@ class LandlockHost(WardenHost):
         super().__init__(confinement, view.cwd, view.environment)
         self._tmp = os.path.join(self.folder, "tmp")
         self.environment = {**view.environment, "TMPDIR": self._tmp}
-        if view.environment.get("XDG_CACHE_HOME", "").startswith("/tmp/"):
+        if view.environment.get("XDG_CACHE_HOME") == CACHE:
             self.environment = {**self.environment, "XDG_CACHE_HOME": os.path.join(self._tmp, ".cache")}
         self._look = look
         self._view = view

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from conversation.event import Event, ReasoningDelta, TextDelta, ToolCallDelta, ToolFinished, ToolOutput
+from conversation.event import (
+    Event,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolFinished,
+    ToolOutput,
+    TurnFinished,
+)
 from safety.redact import Redactor
 from safety.stream_redact import StreamRedactor
 
@@ -37,9 +45,11 @@ class RedactedEvents:
                 yield event
             case _:
                 yield from self._end_texts()
-                ended = [event.call_id] if isinstance(event, ToolFinished) else []
-                for call_id in ended:
-                    yield from self._end_output(call_id)
+                if isinstance(event, ToolFinished):
+                    yield from self._end_output(event.call_id)
+                elif isinstance(event, TurnFinished):
+                    for call_id in list(self._outputs):
+                        yield from self._end_output(call_id)
                 yield self._whole(event)
 
     def _end_texts(self, but: type[TextDelta | ReasoningDelta] | None = None) -> Iterator[Event]:

@@ -20,6 +20,7 @@ from urllib.parse import quote, quote_plus
 from safety.known_secrets import SHORTEST as SHORTEST
 from safety.known_secrets import worth_hiding
 from safety.secret_shapes import (
+    AWS_ID_MARK,
     ENCODED,
     LINE_BREAK,
     LONG_LINE,
@@ -153,9 +154,9 @@ class Redactor:
             yield self._wrapped_secrets
         if b"PRIVATE KEY" in data:
             yield private_keys
+        if b"AKIA" in runs or b"ASIA" in runs or AWS_ID_MARK in data:
+            yield aws_secrets
         if TOKEN_BEGINS.search(runs):
-            if b"AKIA" in runs or b"ASIA" in runs:
-                yield aws_secrets
             yield tokens
         if b"://" in data and b"@" in data:
             yield url_passwords

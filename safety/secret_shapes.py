@@ -109,8 +109,15 @@ _URL_KEY_NAME = re.compile(
 
 _WORD_FOR_PASSWORD = re.compile(rb"pass(?:word|wd)?|pwd?|secret", re.IGNORECASE)
 
-_KEY_ID = re.compile(rb"A[KS]IA(?<![A-Za-z0-9]A[KS]IA)[A-Z0-9]{16}(?![A-Za-z0-9])")
-_AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+AWS_ID_MARK = b"[redacted:aws-key-id]"
+_KEY_ID = re.compile(
+    rb"A[KS]IA(?:(?<![A-Za-z0-9]A[KS]IA)|(?<=\\[nrtbf]A[KS]IA)|(?<=\\u[0-9A-Fa-f]{4}A[KS]IA))"
+    rb"[A-Z0-9]{16}(?![A-Za-z0-9])|" + re.escape(AWS_ID_MARK)
+)
+"""One that was taken out already has its secret beside it as well."""
+AWS_SECRET = re.compile(
+    rb"(?:(?<![A-Za-z0-9/+\\])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4}))[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
+)
 _NEAR = 300
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
@@ -249,7 +256,7 @@ def aws_secrets(text: bytes) -> Iterator[Found]:
     seen = 0
     for key_id in _KEY_ID.finditer(text):
         near = key_id.end() + _NEAR
-        for match in _AWS_SECRET.finditer(text, max(seen, key_id.start() - _NEAR), near):
+        for match in AWS_SECRET.finditer(text, max(seen, key_id.start() - _NEAR), near):
             value = match[0]
             whole = match.end() < near or match.end() == len(text)
             if whole and _has_digit(value) and value.upper() != value != value.lower():

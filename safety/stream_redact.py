@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 
 from safety.redact import Redactor
-from safety.secret_shapes import ENCODED, LINE_BREAK, LONG_LINE
+from safety.secret_shapes import AWS_SECRET, ENCODED, LINE_BREAK, LONG_LINE
 
 MOST_HELD = 32 * 1024
 """Bytes that wait at the most. What is longer than that counts as whole, and all that goes on is left out."""
@@ -14,29 +14,18 @@ _CONTEXT = 400
 """So far back a shape looks: the name before a value, the id of a key pair near its secret."""
 _RUN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:~+/=%-"
 """What secrets are made of, but for passwords in URLs and what is known."""
-_LETTERS = (
-    b"sk", b"rk", b"whsec", b"ghp", b"gho", b"ghu", b"ghs", b"ghr", b"github", b"glpat", b"AKIA", b"ASIA",
-    b"AIza", b"GOCSPX", b"ya", b"xoxa", b"xoxb", b"xoxe", b"xoxo", b"xoxp", b"xoxr", b"xoxs", b"xapp", b"hf",
-    b"npm", b"pypi", b"gsk", b"xai", b"nvapi", b"fc", b"tvly", b"SG", b"doo", b"dop", b"dor", b"eyJ",
-)  # fmt: skip
-"""The letters that the shapes of `secret_shapes.TOKENS` begin with."""
-_TO_COME = re.compile(rb"(?:[:=>\\][^A-Za-z0-9]{0,13}|(?:earer|asic)(?:\s|%20|\+){0,4})\Z")
-"""Behind this even plain letters may be a value."""
 _URL = re.compile(rb"://[^\s/@\"'<>\\{}$]{0,310}@?\Z")
 _PEM_BEGINS = re.compile(rb"(?:-{1,4}|-----(?:B[A-Z0-9 ]{0,60}-{0,5})?)\Z")
 _PEM = re.compile(rb"-----(BEGIN|END) (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _LONGEST_PEM = 16_384
-_AWS_SECRET = re.compile(
-    rb"(?<![A-Za-z0-9/+])(?=[^\s]*[a-z])(?=[^\s]*[A-Z])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
-)
 _NEAR = 340
 
 
 class StreamRedactor:
     """Feed it pieces; what it gives back, joined, is what `redactor` makes of the pieces joined.
 
-    Held back is at most: the last word where it may be the beginning of a secret, a private key until it
-    ends, and what a known secret begins with. `finish` gives the rest.
+    Held back is the last word, which more may make a secret, a private key until it ends, and what a known
+    secret begins with. `finish` gives the rest.
     """
 
     def __init__(self, redactor: Redactor) -> None:
@@ -54,7 +43,7 @@ class StreamRedactor:
         if not self._held:
             return ""
         known = self._open_known()
-        cut = self._whole(min(known, self._open_run(), self._open_url(), self._open_pair()))
+        cut = self._whole(min(known, len(self._held.rstrip(_RUN)), self._open_url(), self._open_pair()))
         if len(self._held) - cut > MOST_HELD:
             cut = self._redactor.known_from(self._held, known)
             self._inside = self._touches_secret(cut)
@@ -94,17 +83,6 @@ class StreamRedactor:
         part = self._held[:cut]
         return self._clean(self._before + part).endswith(b"]") and not part.endswith(b"]")
 
-    def _open_run(self) -> int:
-        """Where the last word begins, if more of it could make it a secret."""
-        held = self._held
-        start = len(held.rstrip(_RUN))
-        run = held[start:]
-        if not run.isalpha() or _TO_COME.search((self._before + held[:start])[-20:]):
-            return start
-        if any(letters.startswith(run) or run.startswith(letters) for letters in _LETTERS):
-            return start
-        return len(held)
-
     def _open_url(self) -> int:
         if b"://" not in self._held[-320:]:
             return len(self._held)
@@ -128,7 +106,7 @@ class StreamRedactor:
 
     def _open_pair(self) -> int:
         """What may be the secret half of a pair whose other half comes behind it."""
-        for found in _AWS_SECRET.finditer(self._held, max(0, len(self._held) - _NEAR)):
+        for found in AWS_SECRET.finditer(self._held, max(0, len(self._held) - _NEAR)):
             if found[0].upper() != found[0] != found[0].lower():
                 return found.start()
         return len(self._held)

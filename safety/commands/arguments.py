@@ -7,14 +7,20 @@ from dataclasses import dataclass, field
 
 from safety.commands.rules import Rule
 
+_VALUE_WITH_HYPHEN = re.compile(r"-(\d|\Z)")
+
 
 @dataclass(slots=True)
 class Arguments:
-    """`options` by name, `typed` values and operands with their types, `operands` as they were given."""
+    """`options` by name, `typed` values and operands with their types, `operands` as they were given.
+
+    `beside` are words taken for the value of the option before them.
+    """
 
     options: set[str] = field(default_factory=set)
     typed: list[tuple[str, str]] = field(default_factory=list)
     operands: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
 
 
 def take_apart(rule: Rule, words: list[str]) -> Arguments | str:
@@ -27,6 +33,8 @@ def take_apart(rule: Rule, words: list[str]) -> Arguments | str:
     while index < len(words):
         word = words[index]
         index += 1
+        if word == "--" and (rule.single or rule.leading or rule.no_dashes):
+            return "-- is not known to end the options here"
         if word == "--":
             rest = words[index:]
             if not rule.after:
@@ -60,8 +68,7 @@ def _single(rule: Rule, word: str, following: list[str], found: Arguments) -> in
     if kind is None or (not equals and not following):
         return None
     found.options.add(name)
-    found.typed.append((kind.removeprefix("?") or "text", value if equals else following[0]))
-    return 0 if equals else 1
+    return _value(kind, value if equals else None, following, found)
 
 
 def _option(rule: Rule, word: str, following: list[str], found: Arguments) -> int | None:
@@ -96,7 +103,12 @@ def _value(kind: str, value: str | None, following: list[str], found: Arguments)
         return 2 if value is None and len(following) == 2 else None
     if value is None and not following:
         return None
-    found.typed.append((kind.removeprefix("?") or "text", following[0] if value is None else value))
+    text = following[0] if value is None else value
+    if value is None and text.startswith("-") and not _VALUE_WITH_HYPHEN.match(text):
+        return None  # were the option none with a value, this would be one more option
+    found.typed.append((kind.removeprefix("?") or "text", text))
+    if value is None and kind in ("text", "?"):
+        found.beside.append(text)
     return 1 if value is None else 0
 
 

@@ -249,6 +249,10 @@ def _apply(
             _judge_place(rule, name, kind, text, recursive, folder, scene, result)
         elif not is_harmless(kind, text):
             raise _Asked(name, f"{text[:60] or 'an empty word'} is not known to be harmless here")
+    for text in arguments.beside:
+        path = scene.reach.resolve(text, folder)
+        if text.startswith("/") and os.path.lexists(path) and scene.reach.why_not_read(path, "path")[0]:
+            raise _Asked(name, f"{text[:60]} is outside the working folder")
     if recursive and not placed:
         _read_place(scene, folder, "tree", result)
     if "copy*" in rule.operands or "move*" in rule.operands:
@@ -307,6 +311,10 @@ def _judge_place(
         raise _Asked(name, "an archive with a colon in its name is on another machine")
     if kind in ("path", "archive") and text == "-":
         return
+    if "://" in text:
+        raise _Asked(name, f"{text[:60]} is the address of another place")
+    if rule.project and text.startswith("@"):
+        raise _Asked(name, "a file would bring more options")
     path = scene.reach.resolve(text.partition("::")[0] if kind == "node" else text or ".", folder)
     if kind in ("write", "copy", "move"):
         _write_place(scene, path, result)

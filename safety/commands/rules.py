@@ -17,6 +17,7 @@ subcommand where it has one; several names share a rule with `,` between. Its ke
 - `wary`: so it is where one of these files lies in the folder or above.
 - `effects`: `read` if not given.
 - `verbatim`: every word is an operand (`echo -n`). `version`: options of which one must be there.
+- `no_dashes`: `--` is not known to end the options.
 - `leading`: options stand before operands; behind one they would mean something else (`command rm -v`).
 - `git`: the settings of the repository must be harmless, too.
 - `literal`: operands that mean something to the program (`find … ! -name`).
@@ -60,6 +61,7 @@ class Rule:
     project: bool
     verbatim: bool
     leading: bool
+    no_dashes: bool
     git: bool
 
 
@@ -126,6 +128,7 @@ def _rule(file: str, key: str) -> Rule:
         project=bool(data.pop("project", False)),
         verbatim=bool(data.pop("verbatim", False)),
         leading=bool(data.pop("leading", False)),
+        no_dashes=bool(data.pop("no_dashes", False)),
         git=bool(data.pop("git", False)),
     )
     if data:

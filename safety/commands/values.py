@@ -125,6 +125,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "target": _target,
     "goal": _matches(r"(test|verify|compile|package|validate|check|build|test-compile|assemble|clean"
                      r"|(:?[A-Za-z0-9_-]+:)+(test|check|build|assemble|compile[A-Za-z]*))"),
+    "tested": _matches(r"[^\[$`]*"),
     "gradle": _gradle,
     "plugin_off": _matches(r"no:[\w.-]+"),
     "unit": _matches(r"[A-Za-z_][A-Za-z0-9_./]*"),

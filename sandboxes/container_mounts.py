@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from configuration.home import SettingsError, is_trusted
 from configuration.sandbox_settings import MountMode
 from safety.paths import canonical, is_within, private_places, touches
 from sandboxes.engine_client import EngineName
+from sandboxes.fixed_places import fixed_places
 from sandboxes.sandbox import SandboxError
 
 _NO_PROJECTS = (
@@ -23,12 +26,17 @@ _NOT_WITHIN = ("/proc", "/sys", "/dev", "/boot", "/run/docker", "/run/containerd
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder of this machine at the path `target` inside, without `hidden`, places below `source`."""
+    """A folder of this machine at the path `target` inside, without `hidden`, places below `source`.
+
+    What else is below it and differs: `fixed` cannot be changed, `held` neither renamed nor removed.
+    """
 
     source: str
     target: str
     writable: bool
     hidden: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     def options(self, engine: EngineName) -> list[str]:
         """For `docker run` or `podman run`."""
@@ -42,13 +50,19 @@ class Mount:
             given = [_mount("type=bind", *bind, "readonly", "bind-nonrecursive=true")]
         else:
             given = [_mount("type=bind", *bind, "readonly")]
+        for place in self.held:
+            given.append(_mount("type=bind", f"source={place}", self._at(place)))
+        for place in self.fixed:
+            given.append(_mount("type=bind", f"source={place}", self._at(place), "readonly"))
         for place in self.hidden:
-            target = f"target={self.target}{place[len(self.source) :]}"
             if os.path.isdir(place):
-                given.append(_mount("type=tmpfs", target, *empty))
+                given.append(_mount("type=tmpfs", self._at(place), *empty))
             elif os.path.lexists(place):
-                given.append(_mount("type=bind", "source=/dev/null", target, "readonly"))
+                given.append(_mount("type=bind", "source=/dev/null", self._at(place), "readonly"))
         return [word for mount in given for word in ("--mount", mount)]
+
+    def _at(self, place: str) -> str:
+        return f"target={self.target}{place[len(self.source) :]}"
 
 
 def project_mount(name: str, cwd: str, mode: MountMode, hidden: Iterable[str]) -> Mount | None:
@@ -83,11 +97,44 @@ def project_mount(name: str, cwd: str, mode: MountMode, hidden: Iterable[str]) -
     return Mount(source, cwd, mode == "write", tuple(place for place in places if is_within(place, source)))
 
 
-def make_hidden(mount: Mount, own: Sequence[str]) -> None:
-    """Make those of the agent's own folders that are to be hidden: later it would be too late."""
+def made_ready(mount: Mount, own: Sequence[str], environ: Mapping[str, str]) -> Mount:
+    """`mount` with what acts by itself later held fast: hooks and settings of git, the agent's settings.
+
+    Folders that must not come into being are made, empty, and stay: the agent's own that is hidden, a
+    repository's hooks, and settings in a folder whose settings count.
+
+    Args:
+        own: places of the agent's own.
+    """
     for place in own:
         if canonical(place) in mount.hidden:
             os.makedirs(place, 0o700, exist_ok=True)
+    if not mount.writable:
+        return mount
+    home = canonical(environ.get("HOME") or os.path.expanduser("~"))
+    found = fixed_places([mount.source], home, mount.source if _is_trusted(mount.source, environ) else "")
+    made = tuple(folder for folder in found.folders if _made(folder))
+
+    def seen(places: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(place for place in places if not any(is_within(place, each) for each in mount.hidden))
+
+    held = tuple(place for place in seen(found.held) if place != mount.source)
+    return replace(mount, fixed=seen((*found.places, *made)), held=held)
+
+
+def _made(folder: str) -> bool:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError:
+        return False  # nobody else of this account can make it either
+    return True
+
+
+def _is_trusted(folder: str, environ: Mapping[str, str]) -> bool:
+    try:
+        return is_trusted(Path(folder), environ)
+    except SettingsError:
+        return True  # it cannot be known
 
 
 def _mount(*fields: str) -> str:

@@ -17,7 +17,7 @@ from configuration.sandbox_settings import DockerSettings
 from safety.confinement import Confinement
 from sandboxes.child_environment import child_environment
 from sandboxes.container_leftovers import LABEL, remove_leftovers_once
-from sandboxes.container_mounts import Mount, make_hidden, project_mount
+from sandboxes.container_mounts import Mount, made_ready, project_mount
 from sandboxes.container_options import names_network, opens
 from sandboxes.engine_client import Answer, EngineClient, EngineName, image_is_missing
 from sandboxes.host import CommandLineHost
@@ -66,6 +66,7 @@ def make_docker_host(
         network=bool(terminal.network),
         passed=_passed(environ, terminal.env_pass),
         hidden=hidden,
+        environ=environ,
     )
 
 
@@ -77,6 +78,7 @@ class DockerHost(CommandLineHost):
         mounts: what of this machine is seen inside.
         passed: environment variables for inside; their values never stand in a command line.
         hidden: the agent's own folders.
+        environ: of hermes.
     """
 
     lasting = False
@@ -92,6 +94,7 @@ class DockerHost(CommandLineHost):
         network: bool = False,
         passed: Mapping[str, str] = {},
         hidden: Sequence[str] = (),
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.name: str = client.name
         self.cwd = cwd
@@ -113,6 +116,7 @@ class DockerHost(CommandLineHost):
         self._network = network
         self._passed = passed
         self._hidden = hidden
+        self._environ = environ
         self._begun = False
         self._paused = False
         self._why = ""
@@ -128,8 +132,7 @@ class DockerHost(CommandLineHost):
                 return
             await self.stop()
         remove_leftovers_once(self._client)
-        for mount in self._mounts:
-            make_hidden(mount, self._hidden)
+        self._mounts = [made_ready(mount, self._hidden, self._environ) for mount in self._mounts]
         self._begun = True
         try:
             await self._run(identity)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from configuration.home import trust
 from sandboxes.sandbox import SandboxError
 from tests.sandboxes.docker.conftest import Begin
 from tests.sandboxes.engine import Engine
@@ -153,3 +154,50 @@ def test_more_writable_folders_are_mounted_too(docker: Engine, begin: Begin, tmp
     assert container.sandbox.confinement.writable == (str(more),)
     container.run(f"echo x > {more}/made")
     assert (more / "made").read_text() == "x\n"
+
+
+@pytest.fixture
+def repository(folder: Path) -> Path:
+    """In the working folder, with a file that was committed."""
+    call = ["git", "-C", str(folder), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    subprocess.run([*call, "init", "-q"], check=True)
+    (folder / "file").write_text("1\n")
+    subprocess.run([*call, "add", "file"], check=True)
+    subprocess.run([*call, "commit", "-q", "-m", "one"], check=True)
+    return folder / ".git"
+
+
+def test_git_works_but_its_hooks_and_settings_stay(engine: Engine, begin: Begin, repository: Path) -> None:
+    settings = (repository / "config").read_bytes()
+    container = begin(engine)
+    commit = "git -c user.name=B -c user.email=b@example.org commit -qam two && git log --oneline | wc -l"
+    assert container.text(f"echo 2 > file; {commit}") == "2\n"
+    for deed in (
+        "git config core.fsmonitor /tmp/x",
+        "echo x >> .git/config",
+        "echo x > .git/hooks/post-checkout",
+        "mv .git/hooks .git/old",
+        "mv .git moved",
+        "rm -rf .git/hooks .git/config",
+    ):
+        assert container.run(deed).exit_code != 0, deed
+    assert (repository / "config").read_bytes() == settings
+    assert not (repository / "hooks" / "post-checkout").exists()
+
+
+def test_a_repository_without_hooks_gets_none(docker: Engine, begin: Begin, repository: Path) -> None:
+    for each in (repository / "hooks").iterdir():
+        each.unlink()
+    (repository / "hooks").rmdir()
+    container = begin(docker)
+    assert container.run("mkdir -p .git/hooks; echo x > .git/hooks/pre-commit").exit_code != 0
+    assert os.listdir(repository / "hooks") == []
+
+
+def test_settings_of_the_agent_cannot_be_put_into_a_folder_whose_settings_count(
+    docker: Engine, begin: Begin, folder: Path, home: Path
+) -> None:
+    trust(folder, environ := {"HOME": str(home), "HERMES_HOME": str(home / ".hermes")})
+    container = begin(docker, environ=environ)
+    assert container.run("mkdir -p .hermes; echo 'gate: {mode: yolo}' > .hermes/config.yaml").exit_code != 0
+    assert os.listdir(folder / ".hermes") == []

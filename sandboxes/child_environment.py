@@ -18,6 +18,9 @@ ALLOWED = (
 )  # fmt: skip
 """Who and where one is, the language, and where toolchains and certificates lie."""
 
+NEVER = frozenset({"SUDO_PASSWORD"})
+"""What is for hermes alone, also where a setting spells it out: see `sandboxes.sudo`."""
+
 _SECRET_NAME = re.compile(SECRET_WORDS, re.IGNORECASE)
 _URL_WITH_LOGIN = re.compile(r"^[a-z0-9+]+://[^/]*@", re.IGNORECASE)
 
@@ -31,7 +34,7 @@ def child_environment(environ: Mapping[str, str], env_pass: Iterable[str] = ()) 
 
     URLs with a login in them (a proxy's) pass only if spelled out too. PATH keeps its absolute folders.
     """
-    exact = {name for name in env_pass if "*" not in name}
+    exact = {name for name in env_pass if "*" not in name} - NEVER
     patterns = [*ALLOWED, *(name for name in env_pass if "*" in name)]
     child = {
         name: value

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sandboxes.child_environment import child_environment
 from tests.faults.hermes_process import finish, wait_for
 from tests.repl.terminal import Terminal
 from tests.security.sudo.person import PASSWORD, Person, make_person, skip_without_parts
@@ -279,3 +280,10 @@ def test_the_word_sudo_means_nothing_and_streams_stay_whole(person: Person, serv
     assert first["output"] == "how to use sudo apt\nsudo\n"
     assert second["output"] in ("abcdef0\n", "ab0\n"), "head may read ahead, nobody else does"
     assert third["output"].startswith("out\nerr\n7\n/usr\n")
+
+
+def test_no_setting_passes_the_password_to_commands() -> None:
+    passed = child_environment(
+        {"SUDO_PASSWORD": PASSWORD, "OTHER": "x"}, ["SUDO_PASSWORD", "SUDO_*", "OTHER"]
+    )
+    assert PASSWORD not in passed.values() and passed["OTHER"] == "x"

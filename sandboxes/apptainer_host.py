@@ -20,7 +20,7 @@ from sandboxes.apptainer_client import ApptainerClient, problem
 from sandboxes.apptainer_images import cache_folder, ready_image
 from sandboxes.bounded_output import OutputCapture
 from sandboxes.child_environment import child_environment
-from sandboxes.container_mounts import Mount, make_hidden, project_mount
+from sandboxes.container_mounts import Mount, made_ready, project_mount
 from sandboxes.host import CommandLineHost
 from sandboxes.leftovers import owner_is_dead, owner_label
 from sandboxes.running_command import RunningCommand
@@ -147,8 +147,7 @@ class ApptainerHost(CommandLineHost):
             await asyncio.to_thread(self._end_forsaken)
         marker = f"{identity}."
         image = await ready_image(self._client, self._settings.image, self._cache, marker)
-        for mount in self._mounts:
-            make_hidden(mount, self._hidden)
+        self._mounts = [made_ready(mount, self._hidden, self.environment) for mount in self._mounts]
         self._begun = True
         try:
             self._make_folder()
@@ -191,12 +190,7 @@ class ApptainerHost(CommandLineHost):
         for target in _START:
             given += ["--mount", _mount(str(folder / "start"), target, writable=False)]
         for mount in self._mounts:
-            given += ["--mount", _mount(mount.source, mount.target, writable=mount.writable)]
-            for place in mount.hidden:
-                target = f"{mount.target}{place[len(mount.source) :]}"
-                if os.path.lexists(place):
-                    instead = str(folder / "empty") if os.path.isdir(place) else "/dev/null"
-                    given += ["--mount", _mount(instead, target, writable=False)]
+            given += self._binds(mount)
         if settings.overlay:
             given += ["--overlay", os.path.abspath(os.path.expanduser(settings.overlay))]
         else:
@@ -210,6 +204,19 @@ class ApptainerHost(CommandLineHost):
         if os.geteuid() == 0:
             given.append("--no-privs")
         return [*given, *settings.options]
+
+    def _binds(self, mount: Mount) -> list[str]:
+        def at(place: str) -> str:
+            return f"{mount.target}{place[len(mount.source) :]}"
+
+        binds = [_mount(mount.source, mount.target, writable=mount.writable)]
+        binds += [_mount(place, at(place), writable=True) for place in mount.held]
+        binds += [_mount(place, at(place), writable=False) for place in mount.fixed]
+        for place in mount.hidden:
+            if os.path.lexists(place):
+                instead = str(self.folder / "empty") if os.path.isdir(place) else "/dev/null"
+                binds.append(_mount(instead, at(place), writable=False))
+        return [word for bind in binds for word in ("--mount", bind)]
 
     def _make_folder(self) -> None:
         """Its part of this machine's disk: /tmp and the home inside, and how it begins."""

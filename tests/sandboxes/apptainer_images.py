@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import shutil
 import subprocess
 import tarfile
@@ -36,3 +39,26 @@ def image_file(folder: Path) -> Path:
     if done.returncode != 0:
         pytest.skip(f"no image can be built here: {done.stderr.splitlines()[-1:]}")
     return image
+
+
+def docker_archive(folder: Path) -> Path:
+    """The same as `docker save` writes it: one layer, a configuration, a manifest."""
+    if PROGRAM is None:
+        pytest.skip("neither Apptainer nor SingularityCE is installed")
+    layer, archive = folder / "layer.tar", folder / "image.tar"
+    write_root(layer)
+    digest = hashlib.sha256(layer.read_bytes()).hexdigest()
+    configuration = {
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": ["bash"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    }  # fmt: skip
+    manifest = [{"Config": "config.json", "RepoTags": ["test:1"], "Layers": ["layer.tar"]}]
+    with tarfile.open(archive, "w") as tar:
+        tar.add(layer, "layer.tar")
+        for name, value in (("config.json", configuration), ("manifest.json", manifest)):
+            data = json.dumps(value).encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    layer.unlink()
+    return archive

@@ -164,6 +164,12 @@ class ScriptedAgent:
         answer = await self.face.ask_person("Which colour?", ["red", "green"])
         emit(TextDelta(f"answered {answer}."))
 
+    async def play_secret(self, emit: Any, rest: str) -> None:
+        from conversation.event import TextDelta
+
+        answer = await self.face.ask_secret("What is the password?")
+        emit(TextDelta(f"it has {len(answer)} letters."))
+
     async def play_spawn(self, emit: Any, rest: str) -> None:
         self.processes.append(Process())
         await self.play_say(emit, "spawned")

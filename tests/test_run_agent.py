@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,21 @@ from trajectories.session_file import SessionWriter
 from trajectories.session_load import load_session
 from trajectories.validate import validate_line
 
+_MADE: list[AIAgent] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """An agent that a test leaves open holds the place where its tools work."""
+    yield
+    while _MADE:
+        _MADE.pop().close()
+
 
 def agent_with(*steps: Any, **more: Any) -> AIAgent:
     more.setdefault("settings", Settings())
-    return AIAgent(chat_model=ScriptedModel(steps), **more)
+    _MADE.append(AIAgent(chat_model=ScriptedModel(steps), **more))
+    return _MADE[-1]
 
 
 def reading(path: str) -> Any:

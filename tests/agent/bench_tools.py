@@ -18,6 +18,7 @@ from conversation.message import AssistantMessage, ToolCall
 from model_tools import call_tool
 from models.scripted import ScriptedModel, ScriptedStep
 from safety.gate import Gate
+from sandboxes.local import LocalSandbox
 from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import ok_reply, tool
 
@@ -79,7 +80,8 @@ class Bench:
         window = loop.pop("context_window", None)
         self.model = ScriptedModel(steps, context_window=window, prices=loop.pop("prices", None))
         self.history = History("You are a test.")
-        runtime = ToolRuntime("task", None, Gate(mode, workspace="."), emit=self.events.append)  # type: ignore[arg-type]
+        sandbox = LocalSandbox("task", ".")
+        runtime = ToolRuntime("task", sandbox, Gate(mode, workspace="."), emit=self.events.append)
         self.runtime = runtime
         toolbox = Toolbox({each.name: each for each in (look, change, explode)}, runtime, call_tool)
         ledger = Ledger(self.history, recorder or NoRecorder(), self.events.append)

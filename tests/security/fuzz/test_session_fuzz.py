@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,14 @@ from trajectories.sharegpt import sharegpt_row
 from trajectories.validate import validate_row
 
 pytestmark = pytest.mark.long
-FOLDER = Path(tempfile.mkdtemp(prefix="hermes-fuzz-"))
+FOLDER = Path()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One for all examples of all tests here: a fixture of each would not suit so many."""
+    global FOLDER
+    FOLDER = tmp_path_factory.mktemp("sessions")
 
 
 def load(data: bytes) -> Session | None:

@@ -22,7 +22,7 @@ SECRET = (
 """Of what lies there, what root could read; an empty thing stands in its place."""
 
 
-_OWN = {"proc", "dev", "tmp", "run", "mnt", "media", "alloc", "local", "secrets", WORKSPACE[1:]}
+_OWN = {"proc", "sys", "dev", "tmp", "run", "mnt", "media", "alloc", "local", "secrets", WORKSPACE[1:]}
 """What a slot has of its own, or must not see: in alloc, local and secrets Nomad puts the files of a task."""
 
 
@@ -104,7 +104,7 @@ class Walls:
                 f"bubblewrap does not work here, and slots are never run without it: {told}. "
                 "A container needs user namespaces (docker: --security-opt seccomp=unconfined) and a "
                 "/proc that is not masked (docker: --security-opt systempaths=unconfined; else start the "
-                "executor with --shared-proc)"
+                "executor with --proc either)"
             )
 
 

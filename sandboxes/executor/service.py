@@ -9,6 +9,7 @@ standard input does. What it cannot do it says on standard error, in one line, a
     POST /cancel    {execution_id} → {cancelled}
     POST /reset     {slot_id, lease} → {slot_id, lease}
     POST /artifacts/read, /artifacts/list, /artifacts/archive   {slot_id, path, lease}
+    POST /stream    a program whose input and output flow; see stream.py
     GET  /health, GET /slots
 """
 
@@ -32,6 +33,7 @@ from sandboxes.executor.execution_log import Refused
 from sandboxes.executor.http_server import HEAD_LIMIT, SHORTEST_TOKEN, HttpServer, Request
 from sandboxes.executor.slot import SlotLost
 from sandboxes.executor.slots import Slots, remove_tree
+from sandboxes.executor.stream import stream
 from sandboxes.executor.tools import command_environment
 
 TOKEN = "HERMES_EXECUTOR_TOKEN"
@@ -67,7 +69,10 @@ class SandboxExecutor:
     async def upgrade(
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        raise Refused(404, "no_such_path", f"{request.path} cannot be upgraded")
+        if request.path != "/stream" or request.headers["upgrade"].lower() != "hermes-stream":
+            raise Refused(404, "no_such_path", f"{request.path} cannot be upgraded")
+        _require(request, "POST")
+        await stream(self._slots, reader, writer)
 
 
 def _require(request: Request, method: str) -> None:
@@ -79,8 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     try:
         token = _token()
-        walls = Walls(tuple(options.system or MINIMAL), options.network, not options.shared_proc)
-        walls.probe()
+        walls = _walls(options)
         root = Path(tempfile.mkdtemp(prefix=FOLDER, dir=options.folder))
     except (NoSandbox, OSError) as error:
         print(f"executor: {error}", file=sys.stderr)  # noqa: T201 - the program's own output
@@ -142,10 +146,23 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--system", action="append", help="a folder that commands may read; / for all")
     parser.add_argument("--network", action="store_true", help="commands reach the network")
-    parser.add_argument("--shared-proc", action="store_true", help="no /proc of its own for each slot")
+    parser.add_argument("--proc", choices=("own", "shared", "either"), default="own", help="what slots have")
     parser.add_argument("--pass", dest="passed", action="append", default=[], help="a variable commands see")
     parser.add_argument("--with-stdin", action="store_true", help="end when standard input ends")
     return parser.parse_args(argv)
+
+
+def _walls(options: argparse.Namespace) -> Walls:
+    """Raises NoSandbox unless they stand."""
+    walls = Walls(tuple(options.system or MINIMAL), options.network, options.proc != "shared")
+    try:
+        walls.probe()
+    except NoSandbox:
+        if options.proc != "either":
+            raise
+        walls = Walls(walls.system, walls.network, own_proc=False)
+        walls.probe()
+    return walls
 
 
 def _token() -> str:

@@ -241,14 +241,14 @@ class OutputPipe:
         os.set_blocking(self.reader, False)
         self.is_open = True
         self._feed = feed
-        self._ended = asyncio.Event()
+        self.ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(self.reader, self._read)
 
     async def finish(self) -> bool:
         """The program has ended: take what it wrote. False if a child goes on and holds the pipe."""
         if self.is_open:
             try:
-                await asyncio.wait_for(self._ended.wait(), DRAIN)
+                await asyncio.wait_for(self.ended.wait(), DRAIN)
             except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10
                 left = int.from_bytes(fcntl.ioctl(self.reader, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
                 while left > 0 and (size := self._read()):
@@ -256,12 +256,21 @@ class OutputPipe:
         self._feed = _drop
         return not self.is_open
 
+    def pause(self) -> None:
+        """Leave what comes in the pipe; who fills it has to wait."""
+        if self.is_open:
+            asyncio.get_running_loop().remove_reader(self.reader)
+
+    def resume(self) -> None:
+        if self.is_open:
+            asyncio.get_running_loop().add_reader(self.reader, self._read)
+
     def close(self) -> None:
         if self.is_open:
             self.is_open = False
             asyncio.get_running_loop().remove_reader(self.reader)
             os.close(self.reader)
-            self._ended.set()
+            self.ended.set()
 
     def _read(self) -> int:
         if not self.is_open:

@@ -62,7 +62,7 @@ class Slots:
                 "busy": sum(map(bool, self._busy))}  # fmt: skip
 
     def listing(self) -> dict[str, Any]:
-        return {"slots": [
+        return {"own_proc": self._walls.own_proc, "slots": [
             {"slot_id": number, "lease": tools.slot.lease, "busy": self._busy[number],
              "state": "lost" if tools.slot.lost else "ready", "error": tools.slot.lost}
             if tools is not None else {"slot_id": number, "state": "starting"}

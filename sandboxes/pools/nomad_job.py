@@ -36,7 +36,7 @@ def job_specification(
     """
     listen = f"0.0.0.0:{_INSIDE_PORT}" if settings.driver == "docker" else "0.0.0.0:${NOMAD_PORT_executor}"
     # In a container of an unchanged cluster no new /proc can be mounted.
-    options = ["--slots", str(settings.slots), "--listen", listen, "--system", "/", "--shared-proc"]
+    options = ["--slots", str(settings.slots), "--listen", listen, "--system", "/", "--proc", "either"]
     options += ["--network"] if network else []
     port = {"Label": PORT, **({"To": _INSIDE_PORT} if settings.driver == "docker" else {})}
     task = _docker_task if settings.driver == "docker" else _singularity_task

@@ -41,6 +41,7 @@ class NomadToolBackend(SlotPool):
         token: Nomad's own, for its API; empty where ACLs are off.
         network: whether commands reach the network.
         limits: those of `settings` if None.
+        job: its name in Nomad; a new one if empty.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class NomadToolBackend(SlotPool):
         *,
         network: bool = False,
         limits: PoolLimits | None = None,
+        job: str = "",
     ) -> None:
-        self.provider = NomadProvider(settings, token, network=network)
+        self.provider = NomadProvider(settings, token, network=network, job=job)
         super().__init__(self.provider, limits or PoolLimits(settings.minimum, settings.maximum))
 
 
@@ -61,14 +63,16 @@ class NomadProvider:
     name = "nomad"
     replaces = True
 
-    def __init__(self, settings: NomadSettings, token: str = "", *, network: bool = False) -> None:
-        self.job = f"{_PREFIX}{owner_label()}-{secrets.token_hex(4)}"
+    def __init__(
+        self, settings: NomadSettings, token: str = "", *, network: bool = False, job: str = ""
+    ) -> None:
+        self.job = job or f"{_PREFIX}{owner_label()}-{secrets.token_hex(4)}"
         self.client = NomadClient(
             settings.address, token, namespace=settings.namespace, region=settings.region
         )
         self._settings = settings
         self._network = network
-        self._token = secrets.token_urlsafe(32)
+        self.token = secrets.token_urlsafe(32)
         self._count = 0
         self._starting = 0
         self._stubs: list[dict[str, Any]] = []
@@ -92,7 +96,7 @@ class NomadProvider:
             address = executor_address(allocation)
             if not address:
                 raise SandboxError(f"nomad: allocation {str(stub['ID'])[:8]} has no port for the executor")
-            sandbox = NomadSandbox(self, stub, address, self._token)
+            sandbox = NomadSandbox(self, stub, address, self.token)
             self._sandboxes[sandbox.id] = sandbox
         except TimeoutError as error:
             raise SandboxError(f"nomad: no sandbox came up within {START_SECONDS:.0f} s") from error
@@ -124,6 +128,10 @@ class NomadProvider:
             self._count -= 1
             await self.client.scale(self.job, GROUP, self._count)
 
+    def sandbox(self, id: str) -> NomadSandbox | None:
+        """One that lives."""
+        return self._sandboxes.get(id)
+
     def forget(self, id: str) -> None:
         self._sandboxes.pop(id, None)
 
@@ -148,7 +156,7 @@ class NomadProvider:
                 "nomad: no image is set; set nomad.image to one with bash, python3 and bubblewrap"
             )
         await self._remove_left()
-        job = job_specification(self._settings, self.job, self._token, network=self._network)
+        job = job_specification(self._settings, self.job, self.token, network=self._network)
         await self.client.register(job)
         self._watch = asyncio.ensure_future(self._follow())
 

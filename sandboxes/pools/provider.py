@@ -71,6 +71,8 @@ class ExecutorSandbox:
     def __init__(self, id: str, client: ExecutorClient) -> None:
         self.id = id
         self.slots = 0
+        self.own_proc = True
+        """Whether a slot sees its own processes alone."""
         self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.client = client
         self._leases: dict[int, str] = {}
@@ -80,6 +82,7 @@ class ExecutorSandbox:
         found = await self.client.ask("/slots", timeout=HEALTH_SECONDS)
         self._leases = {each["slot_id"]: each["lease"] for each in found["slots"]}
         self.slots = len(self._leases)
+        self.own_proc = bool(found["own_proc"])
 
     def lease(self, number: int) -> str:
         return self._leases[number]

@@ -238,6 +238,10 @@ class FakeNomad:
             *argv, env=variables, cwd="/", stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
+        if stub["DesiredStatus"] != "run":  # stopped while it came up
+            allocation.process.terminate()
+            await allocation.process.wait()
+            return
         stub["ClientStatus"] = "running"
         stub["TaskStates"] = {
             task["Name"]: {"State": "running", "Failed": False, "Events": [{"Type": "Started"}]}

@@ -90,7 +90,12 @@ async def _attempt(
 
 
 async def disturb(
-    pool: SlotPool, kill: Callable[[str], None], rng: random.Random, counts: Counter[str], calm: float
+    pool: SlotPool,
+    kill: Callable[[str], None],
+    rng: random.Random,
+    counts: Counter[str],
+    calm: float,
+    kills: int,
 ) -> None:
     """For ever: kill a sandbox by its id, or break the connections to one."""
     while True:
@@ -99,7 +104,7 @@ async def disturb(
         if not sandboxes:
             continue
         sandbox = rng.choice(sandboxes)
-        if rng.random() < 0.25:
+        if rng.random() < 0.25 and counts["killed"] < kills:
             counts["killed"] += 1
             kill(sandbox.id)
         elif isinstance(sandbox, ExecutorSandbox):
@@ -116,12 +121,13 @@ async def load(
     *,
     own_proc: bool = True,
     calm: float = 1,
+    kills: int = 20,
 ) -> Counter[str]:
     """Asserts that each task ended and each line was told at most once; how often what happened."""
     rng = random.Random(seed)
     counts: Counter[str] = Counter()
     async with Ledger() as ledger:
-        disturber = asyncio.ensure_future(disturb(pool, kill, rng, counts, calm))
+        disturber = asyncio.ensure_future(disturb(pool, kill, rng, counts, calm, kills))
         names = [f"task{number}" for number in range(tasks)]
         try:
             results = await asyncio.gather(*(run_task(pool, ledger, name, rng, own_proc) for name in names))

@@ -165,7 +165,7 @@ def test_nothing_is_lost_doubled_or_seen_by_others_while_containers_are_killed(e
 
         await pool.start()
         try:
-            counts = await load(pool, kill, 200, seed=3, calm=6)
+            counts = await load(pool, kill, 200, seed=3, calm=4, kills=8)
         finally:
             await pool.stop()
         assert counts["killed"] >= 3

@@ -58,7 +58,7 @@ def test_after_the_timeout_the_whole_tree_is_ended(running: Executor) -> None:
 
 def test_a_process_in_the_background_goes_on_and_does_not_hold_the_answer(running: Executor) -> None:
     began = time.monotonic()
-    running.bash("(while :; do echo noise; sleep 0.01; done) & disown; sleep 0.05")
+    running.bash("(while :; do echo noise; sleep 0.01; done) & sleep 1000 & sleep 0.05")
     assert time.monotonic() - began < 5
     assert "sleep" in running.bash("sleep 0.1; cat /proc/[0-9]*/comm")
 
@@ -137,6 +137,18 @@ def test_a_slot_with_network_reaches_it(tmp_path: Path) -> None:
     with executor(tmp_path, "--network") as running, socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert "reached" in running.bash(f"exec 3<> /dev/tcp/127.0.0.1/{port} && echo reached")
+
+
+def test_without_a_proc_of_its_own_a_slot_sees_names_of_other_processes_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    with executor(tmp_path, "--proc", "shared") as running:
+        assert running.send("GET", "/slots")[1]["own_proc"] is False
+        running.bash("export MINE=very-secret; echo mine > f; exec -a telltale sleep 1000 & disown", 0)
+        look = "for f in /proc/[0-9]*/{environ,root/workspace/f,cwd/f,fd/*}; do cat $f; done 2> /dev/null"
+        seen = running.bash(f"{look}; for pid in /proc/[0-9]*; do kill -KILL ${{pid#/proc/}}; done", 1)
+        assert "very-secret" not in seen and "mine" not in seen
+        assert "telltale" in running.bash("cat /proc/[0-9]*/cmdline | tr '\\0' ' '", 0)
 
 
 def test_slots_do_not_see_each_other(running: Executor) -> None:

@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from sandboxes.pools.contract import ToolBackend as ToolBackend
     from sandboxes.pools.contract import ToolCall as ToolCall
     from sandboxes.pools.contract import ToolResult as ToolResult
+    from sandboxes.pools.docker_provider import DockerProvider as DockerProvider
+    from sandboxes.pools.local_provider import LocalProvider as LocalProvider
+    from sandboxes.pools.nomad_pool import NomadToolBackend as NomadToolBackend
     from sandboxes.pools.slot_pool import PoolLimits as PoolLimits
     from sandboxes.pools.slot_pool import SlotPool as SlotPool
 
 _MODULES = {
     "SandboxLost": "contract", "Slot": "contract", "ToolBackend": "contract", "ToolCall": "contract",
     "ToolResult": "contract", "PoolLimits": "slot_pool", "SlotPool": "slot_pool",
-    "LocalToolBackend": "backends", "DockerToolBackend": "backends", "NomadToolBackend": "nomad_pool",
+    "LocalProvider": "local_provider", "DockerProvider": "docker_provider", "NomadToolBackend": "nomad_pool",
 }  # fmt: skip
 _OTHERS = {"ModalToolBackend": "sandboxes.modal_pool"}
 __all__ = [*_MODULES, *_OTHERS]

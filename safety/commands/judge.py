@@ -21,6 +21,8 @@ from safety.paths import acts_by_itself
 MOST_PLACES = 1_000
 """Files and folders named in a line; each is looked for."""
 _SYSTEM_FOLDERS = ("/usr/bin/", "/bin/")
+_PLACES_ALONE = frozenset({"private place", "outside the working folder", "runs by itself"})
+"""Rules of what is known but for the place it goes to."""
 _OLD_TAR = re.compile(r"[tvzjJ]*f?")
 
 
@@ -112,8 +114,13 @@ def _judge_simple(simple: Simple, scene: _Scene, piped: bool) -> Judgement:
                 _judge_program(list(simple.words), folder, scene, result)
     except _Asked as asked:
         program = os.path.basename(simple.words[0].text)
-        seen = {"read": result.reads, "write": result.writes or program in word_list("writing"), "exec": True,
-                "net": program in word_list("network"), "secret": result.private}  # fmt: skip
+        seen = {
+            "read": bool(result.reads),
+            "write": bool(result.writes) or program in word_list("writing"),
+            "exec": asked.rule not in _PLACES_ALONE,
+            "net": program in word_list("network"),
+            "secret": bool(result.private),
+        }
         effects = [effect for effect, found in seen.items() if found]
         return Judgement(
             "unknown", tuple(effects), simple.source, asked.rule, asked.reason, result.reads, result.writes,

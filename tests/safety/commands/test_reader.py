@@ -149,6 +149,7 @@ PIECES = some.lists(
 
 
 @pytest.mark.skipif(not BASH, reason="bash is missing")
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.lists(PIECES, min_size=4, max_size=10))

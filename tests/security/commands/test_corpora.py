@@ -19,7 +19,7 @@ def project(home: Path) -> Path:
 
 
 def test_the_corpora_are_large() -> None:
-    assert len(set(HOSTILE)) >= 900
+    assert len(set(HOSTILE)) >= 1_400
     assert len(set(BENIGN)) >= 400
 
 
@@ -38,7 +38,7 @@ def test_no_hostile_command_runs_where_edits_are_allowed_but_those_that_only_edi
     assert allowed
     for command in allowed:
         found = decided(gate, command)
-        assert set(found.effects) <= {"read", "write"} and found.rule != "unknown program"
+        assert found.rule not in ("unknown program", "not understood") and "secret" not in found.effects
 
 
 @pytest.mark.parametrize("trusted", [True, False])

@@ -96,6 +96,7 @@ class BubblewrapHost(WardenHost):
             "rules": [] if self._view.network else None,
             "scoped": 1,  # warden.ABSTRACT_SOCKETS: without a network of its own they would be the machine's
             "filter": syscall_filter((UNIX, INET, INET6, NETLINK)),
+            "clerk": None,
         }
 
     def tidy(self) -> None:

@@ -63,6 +63,7 @@ class LandlockHost(WardenHost):
             ],
             "scoped": _SCOPED,
             "filter": syscall_filter(families, shared=True),
+            "clerk": [*self._view.writable, self._tmp],
         }
 
 

@@ -12,7 +12,10 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from collections.abc import Mapping
+from typing import TypeAlias
 
+_Calls: TypeAlias = Mapping[str, tuple[int, int | None]]
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of the numbers below, and AUDIT_ARCH of linux/audit.h."""
 _REFUSED = {
@@ -33,6 +36,21 @@ _REFUSED = {
 }  # fmt: skip
 _SHARED = {"shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180)}
 """Ways to other processes of the machine where there is no namespace for them."""
+MODES = {
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "utimensat": (280, 88), "chown": (92, None), "lchown": (94, None), "fchown": (93, 55),
+    "fchownat": (260, 54),
+}  # fmt: skip
+"""Where mounts do not keep them from what lies elsewhere, the warden's clerk does them: see warden.py."""
+_ATTRIBUTES = {
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),
+    "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+}  # fmt: skip
+_NEWER = {
+    "setxattrat": (463, 463), "removexattrat": (466, 466), "file_setattr": (469, 469), "utime": (132, None),
+    "utimes": (235, None), "futimesat": (261, None),
+}  # fmt: skip
+_FLAGS_OF_FILES = (0x40086602, 0x401C5820)  # FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR
 _MISSING = {
     "clone3": (435, 435), "openat2": (437, 437),  # their flags lie in memory, where no filter sees them
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
@@ -59,7 +77,7 @@ UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
 """Address families; sys/socket.h."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # linux/bpf_common.h
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000  # SECCOMP_RET_… of linux/seccomp.h
+_ALLOW, _ERRNO, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000  # SECCOMP_RET_… of linux/seccomp.h
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 
 
@@ -73,7 +91,8 @@ def syscall_filter(families: tuple[int, ...], *, shared: bool = False, machine: 
 
     Args:
         families: address families in which sockets can be made.
-        shared: there is no namespace of their own for what processes share.
+        shared: there are no namespaces: not for what processes share, and none whose mounts keep commands
+            from changing the modes, times and owners of what lies elsewhere.
     """
     machine = machine or os.uname().machine
     if not is_known(machine):
@@ -83,8 +102,15 @@ def syscall_filter(families: tuple[int, ...], *, shared: bool = False, machine: 
         _step(_LOAD, _ARCHITECTURE), _step(_EQUAL, architecture, 1, 0), _refuse(errno.ENOSYS),
         _step(_LOAD, _NUMBER), _step(_AT_LEAST, 0x40000000, 0, 1), _refuse(errno.ENOSYS),
     ]  # fmt: skip
-    refused = {**_REFUSED, **_SHARED} if shared else _REFUSED
-    for calls, error in ((refused, errno.EPERM), (_MISSING, errno.ENOSYS)):
+    refusals: list[tuple[Mapping[str, tuple[int, int | None]], int]] = [
+        (_REFUSED, errno.EPERM),
+        (_MISSING, errno.ENOSYS),
+    ]
+    if shared:
+        refusals += [(_SHARED, errno.EPERM), (_ATTRIBUTES, errno.EOPNOTSUPP), (_NEWER, errno.ENOSYS)]
+        for numbers in MODES.values():
+            code += _for(numbers[column], [_step(_RETURN, _ASK)])
+    for calls, error in refusals:
         for numbers in calls.values():
             code += _for(numbers[column], [_refuse(error)])
     for numbers, argument, bits in _BITS.values():
@@ -104,7 +130,7 @@ def syscall_filter(families: tuple[int, ...], *, shared: bool = False, machine: 
         sockets += [_step(_EQUAL, family, 0, 1), _allow()]
     code += _for(_SOCKET[column], [*sockets, _refuse(errno.EPERM)])
     terminals = [_load(1)]
-    for request in _INPUT_OF_TERMINALS:
+    for request in (*_INPUT_OF_TERMINALS, *(_FLAGS_OF_FILES if shared else ())):
         terminals += [_step(_EQUAL, request, 0, 1), _refuse(errno.EPERM)]
     code += _for(_IOCTL[column], [*terminals, _allow()])
     return b"".join([*code, _allow()])

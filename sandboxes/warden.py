@@ -12,6 +12,10 @@ a number that names a command:
 All that is inside ends when the socket does: where this is the first process of a process namespace its own
 end ends the others; elsewhere it finds every descendant, since none can leave it.
 
+Where no mounts keep commands from the modes, owners and times of files elsewhere, the filter of system calls
+hands such calls over to the clerk (seccomp_unotify(2)): the parent of the warden, which does them itself for
+files in the folders that can be changed. It acts on the file it looked at, so that nothing can be swapped.
+
 What runs inside belongs to the same account. So this process cannot be traced or looked into from there, and
 knows no secrets. It imports only what loads fast.
 """
@@ -38,7 +42,26 @@ PR_SET_CHILD_SUBREAPER, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 36, 47, 4
 SECCOMP_MODE_FILTER = 2
 KEYCTL_JOIN_SESSION_KEYRING = 1
 CAPABILITY_VERSION = 0x20080522
-CALLS = {"x86_64": (250, 126), "aarch64": (219, 91)}  # keyctl, capset
+SECCOMP_SET_MODE_FILTER, SECCOMP_NEW_LISTENER = 1, 8
+NOTIF_RECV, NOTIF_SEND, NOTIF_ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
+AT_FDCWD, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH = -100, 0x100, 0x1000
+CALLS = {"x86_64": (250, 126, 317), "aarch64": (219, 91, 277)}  # keyctl, capset, seccomp
+CHMOD, FCHMOD, FCHMODAT, FCHMODAT2, UTIMENSAT = "chmod", "fchmod", "fchmodat", "fchmodat2", "utimensat"
+CHOWN, FCHOWN, LCHOWN, FCHOWNAT = "chown", "fchown", "lchown", "fchownat"
+ASKED = {  # as in syscall_filter.MODES
+    "x86_64": {
+        90: CHMOD,
+        91: FCHMOD,
+        268: FCHMODAT,
+        452: FCHMODAT2,
+        280: UTIMENSAT,
+        92: CHOWN,
+        93: FCHOWN,
+        94: LCHOWN,
+        260: FCHOWNAT,
+    },
+    "aarch64": {52: FCHMOD, 53: FCHMODAT, 452: FCHMODAT2, 88: UTIMENSAT, 55: FCHOWN, 54: FCHOWNAT},
+}
 LANDLOCK = (444, 445, 446)  # create_ruleset, add_rule, restrict_self, on every processor
 # linux/landlock.h
 READING = 1 << 0 | 1 << 2 | 1 << 3  # EXECUTE, READ_FILE, READ_DIR
@@ -70,9 +93,8 @@ def prctl(option: int, *arguments: int) -> None:
 # -- giving up -----------------------------------------------------------------------------------------------
 
 
-def give_up(orders: dict[str, Any]) -> None:
-    prctl(PR_SET_DUMPABLE, 0)
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
+def give_up(orders: dict[str, Any], clerk: _socket.socket | None) -> None:
+    give_up_rights()
     numbers = CALLS.get(os.uname().machine)
     if numbers is not None:
         try:
@@ -80,7 +102,6 @@ def give_up(orders: dict[str, Any]) -> None:
         except OSError as error:
             if error.errno != errno.ENOSYS:
                 raise
-        drop_capabilities(numbers[1])
     if orders["rules"] is not None:
         restrict(orders["rules"], orders["scoped"])
     if orders["filter"]:
@@ -89,7 +110,22 @@ def give_up(orders: dict[str, Any]) -> None:
         code = ctypes.create_string_buffer(orders["filter"], len(orders["filter"]))
         program = struct.pack("HL", len(orders["filter"]) // 8, ctypes.addressof(code))
         held = ctypes.create_string_buffer(program, len(program))
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(held))
+        if clerk is None or numbers is None:
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(held))
+            return
+        listener = call(numbers[2], SECCOMP_SET_MODE_FILTER, SECCOMP_NEW_LISTENER, ctypes.addressof(held))
+        rights = listener.to_bytes(4, sys.byteorder)
+        clerk.sendmsg([b"l"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+        os.close(listener)
+        clerk.close()
+
+
+def give_up_rights() -> None:
+    prctl(PR_SET_DUMPABLE, 0)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    numbers = CALLS.get(os.uname().machine)
+    if numbers is not None:
+        drop_capabilities(numbers[1])
 
 
 def drop_capabilities(capset: int) -> None:
@@ -178,6 +214,118 @@ def is_read_only(path: str) -> bool:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
         return True  # nobody gets there
+
+
+# -- the clerk -----------------------------------------------------------------------------------------------
+
+
+def be_clerk(asking: _socket.socket, warden: int, folders: list[str]) -> None:
+    """Answer what the filter hands over until the warden has ended."""
+    give_up_rights()
+    _, descriptors = receive(asking)
+    asking.close()
+    ended = os.pidfd_open(warden)
+    poller = select.poll()
+    poller.register(ended, select.POLLIN)
+    for listener in descriptors:
+        poller.register(listener, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in poller.poll()}
+        if ended in ready:
+            return
+        for listener in ready:
+            answer(listener, folders)
+
+
+def answer(listener: int, folders: list[str]) -> None:
+    import fcntl
+    import struct
+
+    asked = bytearray(80)
+    try:
+        fcntl.ioctl(listener, NOTIF_RECV, asked)
+    except OSError:
+        return  # who asked was killed
+    id, pid, _, number, _, _, *arguments = struct.unpack("=QIIiIQ6Q", asked)
+    try:
+        opened, act = wanted(pid, number, arguments)
+        try:
+            fcntl.ioctl(listener, NOTIF_ID_VALID, struct.pack("=Q", id))  # else `pid` may mean another now
+            act(opened, folders)
+            error = 0
+        finally:
+            os.close(opened)
+    except OSError as problem:
+        error = -(problem.errno or errno.EPERM)
+    unless(OSError, fcntl.ioctl, listener, NOTIF_SEND, struct.pack("=QqiI", id, 0, error, 0))
+
+
+def wanted(pid: int, number: int, arguments: list[int]) -> tuple[int, Callable[[int, list[str]], None]]:
+    """The file that a call is about, opened, and what to do with it."""
+    name = ASKED[os.uname().machine][number]
+    if name in (CHMOD, CHOWN, LCHOWN):
+        arguments = [AT_FDCWD, *arguments]
+    folder = ctypes.c_int(arguments[0] & 0xFFFFFFFF).value
+    where = f"/proc/{pid}/cwd" if folder == AT_FDCWD else f"/proc/{pid}/fd/{folder}"
+    flags = arguments[FLAGS[name]] if name in FLAGS else AT_SYMLINK_NOFOLLOW if name == LCHOWN else 0
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        if name not in (FCHMOD, FCHOWN) and not (name == UTIMENSAT and not arguments[1]):
+            path = read_string(memory, arguments[1])
+            if path or not flags & AT_EMPTY_PATH:
+                path = path.replace(b"/proc/self/", b"/proc/%d/" % pid, 1)
+                where = os.path.join(where, os.fsdecode(path)) if path else ""
+        times = b""
+        if name == UTIMENSAT and arguments[2]:
+            memory.seek(arguments[2])
+            times = memory.read(32)
+    how = os.O_NOFOLLOW if flags & AT_SYMLINK_NOFOLLOW else 0
+    opened = os.open(where, os.O_PATH | os.O_CLOEXEC | how)
+    if name == UTIMENSAT:
+        return opened, lambda file, folders: change(file, folders, times=times)
+    first = arguments[1 if name in (FCHMOD, FCHOWN) else 2]
+    if name in (CHOWN, LCHOWN, FCHOWN, FCHOWNAT):
+        second = arguments[2 if name == FCHOWN else 3]
+        owner = (ctypes.c_int(first & 0xFFFFFFFF).value, ctypes.c_int(second & 0xFFFFFFFF).value)
+        return opened, lambda file, folders: change(file, folders, owner=owner)
+    return opened, lambda file, folders: change(file, folders, mode=first & 0o7777)
+
+
+FLAGS = {FCHMODAT2: 3, UTIMENSAT: 3, FCHOWNAT: 4}
+
+
+def read_string(memory: Any, address: int) -> bytes:
+    """Up to its NUL; a page at a time, since the next one may not be there."""
+    found = b""
+    while len(found) < 4096:
+        memory.seek(address + len(found))
+        part: bytes = memory.read(4096 - (address + len(found)) % 4096)
+        found += part
+        if b"\0" in part or not part:
+            return found.partition(b"\0")[0]
+    raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+
+
+def change(
+    file: int,
+    folders: list[str],
+    *,
+    mode: int | None = None,
+    owner: tuple[int, int] | None = None,
+    times: bytes = b"",
+) -> None:
+    """Only if it lies in one of the folders, and never a right to run as somebody else."""
+    link = f"/proc/self/fd/{file}"
+    path = os.readlink(link)
+    if not any(path == folder or path.startswith(folder + "/") for folder in folders):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+    if mode is not None:
+        if mode & 0o6000:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        os.chmod(link, mode)
+    elif owner is not None:
+        os.chown(link, *owner)
+    elif libc.utimensat(AT_FDCWD, link.encode(), times or None, 0) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 # -- commands ------------------------------------------------------------------------------------------------
@@ -312,9 +460,18 @@ def main() -> None:
         _, descriptors = receive(control)
         with open(descriptors[0], "rb") as file:
             orders = marshal.load(file)
+        clerk = None
+        if orders["clerk"] is not None:
+            clerk, asking = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+            if warden := os.fork():
+                control.close()
+                clerk.close()
+                be_clerk(asking, warden, orders["clerk"])
+                return
+            asking.close()
         if not orders["mounts"]:
             prctl(PR_SET_CHILD_SUBREAPER, 1)
-        give_up(orders)
+        give_up(orders, clerk)
         check(orders)
     except (OSError, Refused) as error:
         control.send(f"{error}".encode("utf-8", "replace")[:4000])

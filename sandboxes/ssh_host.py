@@ -36,6 +36,8 @@ _LOGIN = ("SSH_AUTH_SOCK", "KRB5CCNAME")
 """What the client needs to log in, beside what commands of this machine see. None of it is sent."""
 _FAREWELL = Path(__file__).with_name("ssh_farewell.sh")
 _SPARE = Path(__file__).with_name("ssh_spare.sh")
+_PAUSE = 0.005
+"""Seconds from the end of a program to the start of the next one ahead: its result comes first."""
 _TRIES = 5
 _AT_ONCE = 32 * 1024
 """Bytes that a pipe takes without waiting, wherever."""
@@ -195,7 +197,13 @@ class SshHost(CommandLineHost):
     def _begun(self, program: RunningCommand) -> RunningCommand:
         with self._lock:
             self._sessions.append(program)
-        self._start_ahead()
+        loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            with contextlib.suppress(RuntimeError):  # that loop is closed: nothing more is expected
+                loop.call_soon_threadsafe(loop.call_later, _PAUSE, self._start_ahead)
+
+        loop.call_soon(program.when_ended, ended)  # after those who wait for it
         return program
 
     def _start_ahead(self) -> None:

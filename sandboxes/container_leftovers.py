@@ -29,17 +29,17 @@ def remove_leftovers(argv: Sequence[str], environment: Mapping[str, str]) -> lis
     Raises OSError, subprocess.SubprocessError where the client or the engine fails.
     """
 
-    def call(*arguments: str) -> str:
+    def call(*arguments: str, check: bool) -> str:
         return subprocess.run(
             [*argv, *arguments], env=environment, cwd="/", stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=_SECONDS, check=True, text=True,
+            timeout=_SECONDS, check=check, text=True,
         ).stdout  # fmt: skip
 
-    listed = call("ps", "-a", "--no-trunc", "--filter", f"label={LABEL}", "--format", _FORMATS[argv[0]])
-    found = [line.split() for line in listed.splitlines()]
+    show = ("--no-trunc", "--filter", f"label={LABEL}", "--format", _FORMATS[argv[0]])
+    found = [line.split() for line in call("ps", "-a", *show, check=True).splitlines()]
     dead = [each[0] for each in found if len(each) == 2 and owner_is_dead(each[1])]
     if dead:
-        call("rm", "-f", "-v", *dead)
+        call("rm", "-f", "-v", *dead, check=False)  # another hermes may be at it too
     return dead
 
 

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 SECRET = "CANARY"
 """Begins the content of every file, and value of every variable, that must not be read."""
@@ -102,9 +103,9 @@ class Stage:
                 os.chown(name, self.user, self.user)
         for path in (self.tmp, self.tmp / "file", self.tmp / "secret"):
             os.chown(path, self.user, self.user)
-        account = {"user": self.user, "group": self.user, "extra_groups": ()} if os.getuid() == 0 else {}
+        account: dict[str, Any] = {"user": self.user, "group": self.user, "extra_groups": ()}
         self.victim = subprocess.Popen(
-            ["sleep", "86400"], cwd="/", start_new_session=True, **account,
+            ["sleep", "86400"], cwd="/", start_new_session=True, **(account if os.getuid() == 0 else {}),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={"PATH": os.defpath, "VICTIM_SECRET": f"{SECRET}-environment"},
         )  # fmt: skip
@@ -210,9 +211,9 @@ class Stage:
         for pid in self.left():
             os.kill(pid, signal.SIGKILL)
         for place, content in self.before.items():
-            setting = place.startswith("/proc/sys/") and isinstance(content, bytes)
-            if setting and Path(place).read_bytes() != content:  # nobody should have to live with a failure
-                Path(place).write_bytes(content)
+            if place.startswith("/proc/sys/") and Path(place).read_bytes() != content:
+                assert isinstance(content, bytes)
+                Path(place).write_bytes(content)  # nobody should have to live with a failed test
         shutil.rmtree(self.base, ignore_errors=True)
         shutil.rmtree(self.tmp, ignore_errors=True)
 

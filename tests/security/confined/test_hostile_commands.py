@@ -65,7 +65,7 @@ def _path() -> dict[str, str]:
 
 
 def needs(kind: str) -> None:
-    problem = {"bubblewrap": bubblewrap_problem, "landlock": landlock_problem}[kind]()
+    problem = bubblewrap_problem() if kind == "bubblewrap" else landlock_problem()
     if problem:
         pytest.skip(problem)
     if kind == "landlock" and landlock_version() < 6:

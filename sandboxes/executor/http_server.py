@@ -69,13 +69,13 @@ class HttpServer:
         self._handle = handle
         self._upgrade = upgrade
         self._token = token.encode()
-        self._connections = 0
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """For `asyncio.start_server(…, limit=HEAD_LIMIT)`."""
-        self._connections += 1
+        self._open.add(writer)
         try:
-            if self._connections > CONNECTIONS:
+            if len(self._open) > CONNECTIONS:
                 self._answer(writer, 503, {"error": "too many connections", "code": "busy"}, keep=False)
             else:
                 while await self._exchange(reader, writer):
@@ -83,8 +83,13 @@ class HttpServer:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the caller has gone
         finally:
-            self._connections -= 1
+            self._open.discard(writer)
             writer.close()
+
+    def close(self) -> None:
+        """Break off every connection."""
+        for writer in self._open:
+            writer.transport.abort()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; True if the connection may be used for another."""

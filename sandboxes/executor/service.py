@@ -133,6 +133,7 @@ async def _serve(options: argparse.Namespace, walls: Walls, root: Path, token: s
         print(json.dumps(told), flush=True)  # noqa: T201
     await stop.wait()
     listening.close()
+    server.close()
     await slots.close()
     return 0
 

@@ -32,6 +32,7 @@ ALLOWED = (
 )  # fmt: skip
 """Variables of the image that commands see: where its programs are, and the language."""
 _LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _SNAPSHOT_LIMIT = 32 * 1024 * 1024
 
 
@@ -148,11 +149,11 @@ class SlotTools:
     def _leave_command(self, name: str, command: bytes) -> None:
         # The folder is the slot's to write: what lies there under that name may be a trap.
         with self._state_folder() as folder:
-            with contextlib.suppress(FileNotFoundError):
+            try:
+                descriptor = os.open(name, _NEW, 0o600, dir_fd=folder)
+            except FileExistsError:
                 os.unlink(name, dir_fd=folder)
-            descriptor = os.open(
-                name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder
-            )
+                descriptor = os.open(name, _NEW, 0o600, dir_fd=folder)
             with open(descriptor, "wb") as file:
                 file.write(command)
 

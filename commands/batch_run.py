@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from settings import LoadedSettings, Settings
 
 UNSTATED = (
-    "no policy was stated: tools may write in their task's own folder, and run no commands. To let them: "
-    "--policy yolo (everything, as you, on this machine)"
+    "no policy was stated and nothing confines commands: tools may write in their task's own folder, and run "
+    "no commands. To let them: --sandbox docker, or --policy yolo (everything, as you, on this machine)"
 )
 POLICIES = {
     "auto-edit": "policy auto-edit: tools may write in their task's own folder, and run no commands",

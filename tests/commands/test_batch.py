@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sandboxes.confined import confinement_problem
 from tests.batches.batch_process import Batch
 from tests.faults.hermes_process import KEY, Hermes
 from tests.server.scripted_server import Call, Step, refusal, scripted_server, tool_turns
@@ -118,7 +119,36 @@ def test_a_line_may_be_the_prompt_alone(batch: Batch) -> None:
     assert [row["conversations"][1]["value"] for row in batch.rows()] == ["hello", "ü"]
 
 
-def test_without_a_policy_files_stay_in_the_tasks_folder_and_no_command_runs(batch: Batch) -> None:
+def test_without_a_policy_commands_are_confined_to_the_tasks_folder(batch: Batch) -> None:
+    if problem := confinement_problem():
+        pytest.skip(problem)
+    outside = batch.hermes.folder / "outside.txt"
+    steps = [
+        Step(tool_calls=[Call("terminal", {"command": "echo x > inside.txt; cat inside.txt"})]),
+        Step(tool_calls=[Call("terminal", {"command": f"touch {outside}"})]),
+        Step(tool_calls=[Call("terminal", {"command": "exec 3<> /dev/tcp/127.0.0.1/9"})]),
+        Step(text="Done."),
+    ]
+    batch.prompts(["go"])
+    with scripted_server(*steps, by="turn") as server:
+        done = batch.run(server.url)
+    assert done.code == 0
+    assert "confined to their task's own folder, without network" in done.told
+    assert not outside.exists()
+    (row,) = batch.rows()
+    results = [json.loads(turn["value"].split("\n")[1])["content"] for turn in row["conversations"]
+               if turn["from"] == "tool"]  # fmt: skip
+    assert results[0]["output"] == "x\n"
+    assert results[1]["exit_code"] != 0 and results[2]["exit_code"] != 0
+    (session,) = (batch.folder / "sessions").glob("*")
+    assert json.loads(session.read_text().split("\n")[0])["sandbox"] in ("local:bubblewrap", "local:landlock")
+    assert batch.left_behind() == []
+
+
+def test_without_a_policy_and_unconfined_files_stay_in_the_tasks_folder_and_no_command_runs(
+    batch: Batch,
+) -> None:
+    batch.hermes.extra["HERMES_TERMINAL_SANDBOX"] = "off"
     outside = batch.hermes.folder / "outside.txt"
     steps = [
         Step(tool_calls=[Call("write_file", {"path": "inside.txt", "content": "x"})]),
@@ -130,14 +160,14 @@ def test_without_a_policy_files_stay_in_the_tasks_folder_and_no_command_runs(bat
     with scripted_server(*steps, by="turn") as server:
         done = batch.run(server.url)
     assert done.code == 0
-    assert "no policy was stated" in done.told
+    assert "no policy was stated and nothing confines commands" in done.told
     assert not outside.exists()
     (row,) = batch.rows()
     results = [json.loads(turn["value"].split("\n")[1])["content"] for turn in row["conversations"]
                if turn["from"] == "tool"]  # fmt: skip
     assert results[0]["action"] == "created"
     assert "outside the working folder" in results[1]["error"]
-    assert "wants to run a command, and nobody is here" in results[2]["error"]
+    assert "writes outside the working folder, and nobody is here" in results[2]["error"]
     assert row["tool_stats"]["write_file"] == {"count": 2, "success": 1, "failure": 1}
 
 

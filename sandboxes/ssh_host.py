@@ -173,7 +173,6 @@ class SshHost(CommandLineHost):
     async def stop(self) -> None:
         """See `Host.stop`. The guard ends what was left there."""
         await self._disconnect()
-        self._connection = None
         self._lost = ""
 
     # -- programs ------------------------------------------------------------------------------------------
@@ -237,8 +236,8 @@ class SshHost(CommandLineHost):
     async def _disconnect(self) -> None:
         with self._lock:
             spare, self._spare = self._spare, None
-            connection, sessions = self._connection, self._sessions
-            self._sessions = []
+            connection, self._connection = self._connection, None
+            sessions, self._sessions = self._sessions, []
         if spare is not None:
             os.close(spare[1])
             sessions.append(spare[0])

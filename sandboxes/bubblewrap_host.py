@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from safety.confinement import Confinement
+from safety.paths import canonical
 from sandboxes.confined_view import TEMPORARY, View, deciding
 from sandboxes.fixed_places import Fixed, fixed_places
 from sandboxes.sandbox import SandboxError
@@ -66,10 +67,8 @@ class BubblewrapHost(WardenHost):
             if not os.path.lexists(place):  # the agent's own; what is made there later is hidden too
                 with contextlib.suppress(OSError):
                     os.makedirs(place, mode=0o700)
-        for name in ("tmp", "var-tmp", "none"):
+        for name in _temporary().values():
             os.mkdir(os.path.join(self.folder, name))
-        os.chmod(os.path.join(self.folder, "none"), 0o555)
-        for name in ("tmp", "var-tmp"):
             os.chmod(os.path.join(self.folder, name), 0o1777)
         with open(os.path.join(self.folder, "nothing"), "x"):
             pass
@@ -92,7 +91,7 @@ class BubblewrapHost(WardenHost):
         return {
             "mounts": True,
             "writable": [(place, fact.st_dev, fact.st_ino) for place, fact in facts],
-            "own": list(TEMPORARY),
+            "own": list(_temporary()),
             "rules": [] if self._view.network else None,
             "scoped": 1,  # warden.ABSTRACT_SOCKETS: without a network of its own they would be the machine's
             "filter": syscall_filter((UNIX, INET, INET6, NETLINK)),
@@ -117,7 +116,7 @@ class BubblewrapHost(WardenHost):
         plan |= {place: "shown" for place in view.shown if place not in plan}
         plan |= {place: "fixed" for place in (*self._fixed.places, *self._made) if place not in plan}
         plan |= dict.fromkeys((*self._held(), *view.writable), "writable")
-        plan |= {place: "own" for place in TEMPORARY if os.path.isdir(place) and not os.path.islink(place)}
+        plan |= dict.fromkeys(_temporary(), "own")
         done = {"/": "shown"}
         empty = []
         for place in sorted(plan, key=lambda each: each.count("/")):
@@ -131,7 +130,7 @@ class BubblewrapHost(WardenHost):
                 else:
                     yield from ("--ro-bind", f"{folder}/nothing", place)
             elif kind == "own":
-                yield from ("--bind", f"{folder}/{place[1:].replace('/', '-')}", place)
+                yield from ("--bind", f"{folder}/{_temporary()[place]}", place)
             elif kind == "writable":
                 yield from ("--bind", place, place)
             elif kind == "fixed" or around in ("hidden", "own"):
@@ -141,6 +140,12 @@ class BubblewrapHost(WardenHost):
             done[place] = kind
         for place in empty:
             yield from ("--remount-ro", place)
+
+
+def _temporary() -> dict[str, str]:
+    """Where temporary folders really are, and what the sandbox's own are called."""
+    found = {canonical(place): place[1:].replace("/", "-") for place in reversed(TEMPORARY)}
+    return {place: name for place, name in found.items() if os.path.isdir(place)}
 
 
 @functools.cache

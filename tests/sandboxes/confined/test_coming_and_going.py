@@ -51,7 +51,7 @@ def test_nothing_is_left_two_seconds_after_its_owner_was_killed(
     span = f"86400.{os.getpid()}{time.monotonic_ns()}"
     with subprocess.Popen(
         [sys.executable, "-c", OWNER % (span, span), str(work), kind],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ":".join([str(ROOT), *sys.path])},
     ) as owner:  # fmt: skip
         assert owner.stdout is not None
         identity, folder, got = owner.stdout.readline().split()
@@ -177,6 +177,22 @@ def test_a_machine_without_bubblewrap_has_landlock(
         host = which.make_confined_host(TerminalSettings(), str(work), os.environ, ())
         assert host.confinement.kind == "landlock"
     finally:
+        for cached in (bubblewrap_problem, starter):
+            cached.cache_clear()
+
+
+def test_a_bubblewrap_that_does_not_work_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "bwrap: setting up uid map: Permission denied"
+    (tmp_path / "bwrap").write_text(f"#!/bin/sh\necho '{said}' >&2; exit 1\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for cached in (bubblewrap_problem, starter):
+        cached.cache_clear()
+    try:
+        assert bubblewrap_problem().startswith("bubblewrap cannot work: ")
+        assert starter() == ()
+    finally:
+        monkeypatch.undo()
         for cached in (bubblewrap_problem, starter):
             cached.cache_clear()
 

@@ -127,10 +127,11 @@ class WardenHost:
         if self._told or not (refused or cut_off):
             return ""
         self._told = True
+        changed = ", ".join([*self.confinement.writable, "temporary files"])
+        reached = "reach the network" if self.confinement.network else "do not reach a network"
         return (
-            f"commands are confined: they can change {', '.join(self.confinement.writable) or 'nothing'} and "
-            f"temporary files, {'and' if self.confinement.network else 'without a'} network; the person can "
-            "change terminal.writable, terminal.network or terminal.sandbox"
+            f"commands are confined: they can change {changed} alone and {reached}; the person can allow more "
+            "with terminal.writable, terminal.network or terminal.sandbox"
         )
 
     def end_at_once(self) -> None:

@@ -51,7 +51,8 @@ def test_nothing_is_left_two_seconds_after_its_owner_was_killed(
     span = f"86400.{os.getpid()}{time.monotonic_ns()}"
     with subprocess.Popen(
         [sys.executable, "-c", OWNER % (span, span), str(work), kind],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ":".join([str(ROOT), *sys.path])},
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": ":".join([str(ROOT), *sys.path])},
     ) as owner:  # fmt: skip
         assert owner.stdout is not None
         identity, folder, got = owner.stdout.readline().split()

@@ -18,14 +18,11 @@ until cd -- "$cwd" 2> /dev/null; do
 done
 printf '%s begun %s\0' "$token" "$PWD" >&2
 
-memory_kills() { # sets `kills`: how often the kernel killed something of this place for want of memory; cgroups 2 and 1
-  local word count events
+memory_kills() { # sets `kills`: how often the kernel killed something of this place for want of memory; cgroups 2 or 1
+  local lines
   kills=0
-  for events in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
-    while read -r word count; do
-      if [ "$word" = oom_kill ]; then kills=$count; fi
-    done < "$events"
-  done
+  mapfile lines < /sys/fs/cgroup/memory.events || mapfile lines < /sys/fs/cgroup/memory/memory.oom_control
+  if [[ ${lines[*]} =~ oom_kill\ ([0-9]+) ]]; then kills=${BASH_REMATCH[1]}; fi
 } 2> /dev/null
 
 memory_kills

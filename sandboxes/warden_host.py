@@ -130,8 +130,8 @@ class WardenHost:
         changed = ", ".join([*self.confinement.writable, "temporary files"])
         reached = "reach the network" if self.confinement.network else "do not reach a network"
         return (
-            f"commands are confined: they can change {changed} alone and {reached}; the person can allow more "
-            "with terminal.writable, terminal.network or terminal.sandbox"
+            f"commands are confined: they can change {changed} alone and {reached}; the person can allow "
+            "more with terminal.writable, terminal.network or terminal.sandbox"
         )
 
     def end_at_once(self) -> None:

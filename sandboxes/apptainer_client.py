@@ -93,7 +93,7 @@ def problem(name: str, said: str, image: str) -> SandboxError:
     told = [line for line in lines if re.match(r"(FATAL|ERROR|Error)", line)] or lines[-5:]
     detail = "\n".join(told[-5:]) or "it did not say why"
     for sign, what in _PROBLEMS:
-        if re.search(sign, said, re.IGNORECASE):
+        if re.search(sign, detail, re.IGNORECASE):
             return SandboxError(f"{name}: {what.format(image=image)}\n{detail}")
     return SandboxError(f"{name}: no instance could be started\n{detail}")
 
@@ -102,6 +102,11 @@ _PROBLEMS = (
     (
         r"bash.*no such file|env: .*bash|startscript failed|actions/start failed",
         "the image {image} has no bash. Set apptainer.image to one that has, 4.4 or newer",
+    ),
+    (
+        r"squashfuse|/dev/fuse|image driver",
+        "this account cannot mount the image {image}. Use a root folder as apptainer.image, or ask the "
+        "administrator for FUSE or a setuid installation",
     ),
     (
         r"cgroup|resource limits",

@@ -19,7 +19,6 @@ def command_text(argv: Sequence[str]) -> str:
     """Text that makes any login shell replace itself by `argv`."""
     if any(_UNLIKE.search(each) for each in argv):
         argv = ["bash", "--noprofile", "--norc", "-c", _DECODE, _encoded("exec " + shlex.join(argv))]
-        return "exec " + " ".join(each if _PLAIN.fullmatch(each) else f"'{each}'" for each in argv)
     return "exec " + " ".join(each if _PLAIN.fullmatch(each) else f"'{each}'" for each in argv)
 
 

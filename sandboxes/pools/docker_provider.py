@@ -19,6 +19,7 @@ from sandboxes.process_tree import MARKER
 from sandboxes.sandbox import SandboxError
 
 NOBODY = 65534
+REMOVE_SECONDS = 60.0
 _ARCHIVE = "/opt/hermes-executor.pyz"
 _SHARED = "/opt/hermes-socket"
 
@@ -77,7 +78,11 @@ class DockerProvider:
                 argv, {**self.engine.environment, **variables}, f"{self.name}, sandbox {number}"
             )
         except SandboxError as error:
+            await remove_container(self.engine, container)
             raise self.engine.problem(str(error), self._image) from error
+        except BaseException:
+            await remove_container(self.engine, container)
+            raise
         program.address = f"unix:{folder}/s"
         sandbox = DockerPooledSandbox(str(number), program, token, variables[MARKER], folder)
         sandbox.container, sandbox.engine = container, self.engine
@@ -128,5 +133,21 @@ class DockerPooledSandbox(LocalPooledSandbox):
         if not self.died.done():
             await self.program.end(5)
         # Also where only the client has ended: the container may be there still.
-        await self.engine.call("rm", "-f", "-v", self.container)
-        await super().stop()
+        try:
+            await remove_container(self.engine, self.container)
+        finally:
+            await super().stop()
+
+
+async def remove_container(engine: EngineClient, container: str) -> None:
+    """Returns when it is gone. Raises SandboxError if it cannot be removed."""
+    try:
+        async with asyncio.timeout(REMOVE_SECONDS):
+            while True:
+                answer = await engine.call("rm", "-f", "-v", container)
+                if answer.code == 0 or "no such" in answer.said.lower():
+                    return
+                # Of a removal that is under way already the engine does not tell the end.
+                await asyncio.sleep(0.2)
+    except TimeoutError as error:
+        raise SandboxError(f"docker: the container {container} cannot be removed") from error

@@ -149,7 +149,7 @@ class ExecutorProgram:
             words = program.words()
             raise SandboxError(f"{name} did not start within {START_SECONDS:.0f} s: {words}") from error
         except BaseException:
-            await program.end(0)
+            await program.end(STOP_SECONDS)
             raise
         return program
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 HARMLESS = (
     "add-host", "annotation", "blkio-weight", "cap-drop", "cpu-period", "cpu-quota", "cpu-shares",
@@ -15,18 +16,27 @@ HARMLESS = (
     "user", "w", "workdir",
 )  # fmt: skip
 """With these it stays what it is. What is not named here counts as a door."""
+_NETWORKS = ("network", "net")
+_SHARED = ("host", "container:", "ns:")
 
 
 def opens(options: Sequence[str]) -> bool:
-    """Whether one may let commands out of it: a mount, a device, a capability, a privilege."""
-    return any(name not in HARMLESS for name in _names(options))
+    """Whether one may let commands out of it: a mount, a device, a capability, a privilege, the network of
+    the machine itself, in which its sockets are."""
+    return any(
+        name not in HARMLESS or (name in _NETWORKS and value.startswith(_SHARED))
+        for name, value in _named(options)
+    )
 
 
 def names_network(options: Sequence[str]) -> bool:
     """Whether they choose a network."""
-    return any(name in ("network", "net") for name in _names(options))
+    return any(name in _NETWORKS for name, _ in _named(options))
 
 
-def _names(options: Sequence[str]) -> list[str]:
-    """Without dashes and values; a word that is no option is the value of the one before it."""
-    return [word.lstrip("-").partition("=")[0] for word in options if word.startswith("-")]
+def _named(options: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names without dashes, and values; a word that is no option is the value of the one before it."""
+    for word, after in zip_longest(options, options[1:], fillvalue=""):
+        if word.startswith("-"):
+            name, equals, value = word.lstrip("-").partition("=")
+            yield name, value if equals or after.startswith("-") else after

@@ -130,14 +130,14 @@ class DockerHost(CommandLineHost):
             if self._paused and (await self._call("unpause", self.container)).code == 0:
                 self._paused = False
                 return
-            await self.stop()
+            await self._remove()
         remove_leftovers_once(self._client)
         self._mounts = [made_ready(mount, self._hidden, self._environ) for mount in self._mounts]
         self._begun = True
         try:
             await self._run(identity)
         except BaseException:
-            await asyncio.shield(self.stop())
+            await asyncio.shield(self._remove())
             raise
 
     async def is_up(self) -> bool:
@@ -165,6 +165,10 @@ class DockerHost(CommandLineHost):
 
     async def stop(self) -> None:
         """See `Host.stop`. Where the engine is gone for now, the next hermes finds the container."""
+        self._why = ""
+        await self._remove()
+
+    async def _remove(self) -> None:
         if self._begun:
             with contextlib.suppress(SandboxError):
                 answer = await self._call("rm", "-f", "-v", self.container)

@@ -65,6 +65,7 @@ def test_there_is_no_network_unless_allowed(engine: Engine, begin: Begin) -> Non
 
 def test_an_allowed_network_is_the_one_that_the_options_name(docker: Engine, begin: Begin) -> None:
     container = begin(docker, terminal={"network": True}, options=["--network=host"])
+    assert begin(docker, terminal={"network": True}).sandbox.confinement.holds
     assert container.sandbox.confinement.network
     ours = set(os.listdir("/sys/class/net"))
     assert set(container.text("tail -n +3 /proc/net/dev | cut -d: -f1").split()) == ours
@@ -134,7 +135,15 @@ def test_options_of_the_person_count(docker: Engine, begin: Begin) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["-v", "/:/host"], ["--privileged"], ["--cap-add=SYS_ADMIN"], ["--pid", "host"], ["--device=/dev/x"]],
+    [
+        ["-v", "/:/host"],
+        ["--privileged"],
+        ["--cap-add=SYS_ADMIN"],
+        ["--pid", "host"],
+        ["--device=/dev/x"],
+        ["--network", "host"],
+        ["--net=container:x"],
+    ],
 )
 def test_options_that_open_the_container_are_not_called_a_confinement(
     docker: Engine, begin: Begin, options: list[str]

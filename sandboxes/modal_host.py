@@ -1,0 +1,171 @@
+"""The backend modal: a sandbox at Modal for each task, by the service's own client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+
+from safety.confinement import Confinement
+from sandboxes.bounded_output import OutputCapture
+from sandboxes.child_environment import child_environment
+from sandboxes.modal_program import ModalProgram
+from sandboxes.modal_service import ModalOrder, ModalSandbox, ModalService, modal_order
+from sandboxes.reports import Reports
+from sandboxes.sandbox import SandboxError
+from settings import Settings
+
+
+def make_modal_host(settings: Settings, task_id: str, environ: Mapping[str, str]) -> ModalHost:
+    """The host of a task; nothing is started yet. Raises SandboxError where a setting cannot be kept."""
+    return ModalHost(modal_order(settings, environ), task_id, environ, cwd=settings.terminal.cwd or "")
+
+
+class ModalHost:
+    """Fulfils `Host`.
+
+    Should hermes be killed, Modal ends the sandbox when it has been idle for `order.idle` seconds or has
+    lived for `order.lifetime`, or the next hermes does before that.
+    """
+
+    name = "modal"
+    lasting = False
+    on_death: Sequence[str] = ()
+
+    def __init__(self, order: ModalOrder, task_id: str, environ: Mapping[str, str], *, cwd: str = "") -> None:
+        self.cwd = cwd
+        self.confinement = Confinement(kind="modal", network=order.network, writable=(), keys=False)
+        self.environment: Mapping[str, str] = child_environment(environ)
+        self._order = order
+        self._task_id = task_id
+        self._environ = environ
+        self._service: ModalService | None = None
+        self._sandbox: ModalSandbox = None
+        self._watch: asyncio.Task[None] | None = None
+        self._programs: set[ModalProgram] = set()
+        self._gone = False
+        self._why = ""
+
+    async def start(self, identity: str) -> None:
+        """See `Host.start`."""
+        if self._service is None:
+            self._service = ModalService(self._environ)
+        try:
+            await self._service.call(self._start(self._service))
+        except BaseException:
+            await asyncio.shield(self.stop())
+            raise
+
+    async def launch(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: int,
+        capture: OutputCapture,
+        reports: Reports,
+        marker: str,
+        on_text: Callable[[str], None] | None = None,
+        stop_after: int | None = None,
+    ) -> ModalProgram:
+        """See `Host.launch`. Where the service fails the program ends, and `reports` has the reason."""
+        if self._service is None:
+            raise SandboxError("modal: there is no sandbox")
+        kept = stdin if stdin == subprocess.DEVNULL else os.dup(stdin)
+        return await self._service.call(self._launch(argv, kept, capture, reports, on_text, stop_after))
+
+    async def is_up(self) -> bool:
+        """See `Host.is_up`."""
+        return self._service is not None and await self._service.call(self._runs())
+
+    def why_gone(self) -> str:
+        return self._why
+
+    async def stop(self) -> None:
+        """See `Host.stop`."""
+        service, self._service = self._service, None
+        if service is not None:
+            await service.call(self._end(service))
+            await service.close()
+
+    # -- in the loop of the service ---------------------------------------------------------------------
+
+    async def _start(self, service: ModalService) -> None:
+        await self._end(service)
+        self._sandbox = await service.start_sandbox(self._order, self._task_id)
+        self._gone = False
+        self._watch = asyncio.ensure_future(self._follow(self._sandbox))
+
+    async def _launch(
+        self,
+        argv: Sequence[str],
+        stdin: int,
+        capture: OutputCapture,
+        reports: Reports,
+        on_text: Callable[[str], None] | None,
+        stop_after: int | None,
+    ) -> ModalProgram:
+        sandbox = self._sandbox
+        program = ModalProgram(
+            lambda: sandbox.exec.aio(*argv, text=False), stdin, capture, reports, on_text, stop_after
+        )  # fmt: skip
+        self._programs.add(program)
+        program.task.add_done_callback(lambda _: self._programs.discard(program))
+        if self._gone:
+            program.lose(self._why)
+        return program
+
+    async def _runs(self) -> bool:
+        from modal.exception import Error
+
+        if self._gone or self._sandbox is None:
+            return False
+        try:
+            async with asyncio.timeout(30):
+                ended = await self._sandbox.poll.aio()
+        except (Error, OSError, TimeoutError) as error:
+            self._lost(f"Modal does not answer: {error}")
+            return False
+        if ended is not None:
+            self._lost(_why(ended))
+        return not self._gone
+
+    async def _follow(self, sandbox: ModalSandbox) -> None:
+        """Learn of its end, which its programs may not tell: their machine is gone with it."""
+        from modal.exception import Error, SandboxTimeoutError
+
+        try:
+            await sandbox.wait.aio(raise_on_termination=False)
+            why = _why(sandbox.returncode)
+        except SandboxTimeoutError:
+            why = f"its time was over (modal.max_lifetime: {self._order.lifetime} s)"
+        except (Error, OSError, TimeoutError) as error:
+            why = f"Modal does not answer: {error}"
+        self._lost(why)
+
+    def _lost(self, why: str) -> None:
+        self._gone, self._why = True, why
+        for program in list(self._programs):
+            program.lose(why)
+
+    async def _end(self, service: ModalService) -> None:
+        watch, self._watch = self._watch, None
+        sandbox, self._sandbox = self._sandbox, None
+        if watch is not None:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        programs = [program.task for program in self._programs]
+        for program in list(self._programs):
+            program.lose(self._why or "the sandbox was ended")
+        if programs:
+            await asyncio.gather(*programs, return_exceptions=True)
+        if sandbox is not None and not self._gone:
+            with contextlib.suppress(asyncio.CancelledError):
+                await service.terminate(sandbox)
+
+
+def _why(code: int | None) -> str:
+    if code == 137:
+        return "Modal or somebody there ended its sandbox, or its memory was used up"
+    return f"its sandbox ended with {code}"

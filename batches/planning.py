@@ -157,7 +157,7 @@ def is_held_back(loaded: LoadedSettings) -> bool:
 
 def is_walled(settings: Settings) -> bool:
     """Whether something confines commands to their task, whatever the policy."""
-    from sandboxes.confined import confinement_problem
+    from sandboxes.confinement.confined import confinement_problem
 
     if settings.terminal.backend != "local":
         return settings.terminal.backend != "ssh"

@@ -14,10 +14,10 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from sandboxes.bubblewrap_host import BubblewrapHost, bubblewrap_problem
-from sandboxes.confined_view import View, make_view
+from sandboxes.confinement.bubblewrap_host import BubblewrapHost, bubblewrap_problem
+from sandboxes.confinement.confined_view import View, make_view
+from sandboxes.confinement.landlock_host import LandlockHost, landlock_problem
 from sandboxes.hosted import HostedSandbox
-from sandboxes.landlock_host import LandlockHost, landlock_problem
 from sandboxes.local import LocalSandbox
 from sandboxes.sandbox import Sandbox
 from settings import TerminalSettings

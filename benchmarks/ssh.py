@@ -18,7 +18,7 @@ from statistics import median
 from benchmarks.run import Row
 from sandboxes.child_environment import child_environment
 from sandboxes.hosted import HostedSandbox
-from sandboxes.ssh_host import SshHost
+from sandboxes.ssh.ssh_host import SshHost
 from tests.sandboxes.sshd import Sshd, running_sshd
 
 COMMANDS = {"true": "true", "a listing": "ls -l /usr/bin | tail -n 3", "6 kB of output": "seq 1500"}

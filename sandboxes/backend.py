@@ -114,15 +114,15 @@ def _host(
     hidden = (str(hermes_home(environ)), str(logs_dir(environ)))
     match settings.terminal.backend:
         case "docker" | "podman":
-            from sandboxes.docker_host import make_docker_host
+            from sandboxes.containers.docker_host import make_docker_host
 
             return make_docker_host(settings, task_id, cwd, environ, hidden)
         case "apptainer" | "singularity":
-            from sandboxes.apptainer_host import make_apptainer_host
+            from sandboxes.containers.apptainer_host import make_apptainer_host
 
             return make_apptainer_host(settings, task_id, cwd, environ, hidden)
         case "ssh":
-            from sandboxes.ssh_host import make_ssh_host
+            from sandboxes.ssh.ssh_host import make_ssh_host
 
             return make_ssh_host(settings, task_id, environ)
         case "modal":
@@ -136,7 +136,7 @@ def _host(
         case "local":
             if not wants_confinement(settings, attended=attended):
                 return None
-            from sandboxes.confined import confinement_problem, make_confined_host
+            from sandboxes.confinement.confined import confinement_problem, make_confined_host
 
             if settings.terminal.sandbox == "auto" and confinement_problem():
                 return None

@@ -160,7 +160,7 @@ class ModalHost:
             program.lose(self._why or "the sandbox was ended")
         if programs:
             await asyncio.gather(*programs, return_exceptions=True)
-        if sandbox is not None and not self._gone:
+        if sandbox is not None:  # also one that is gone: its connection is there yet
             with contextlib.suppress(asyncio.CancelledError):
                 await service.terminate(sandbox)
 

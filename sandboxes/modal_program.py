@@ -93,8 +93,8 @@ class ModalProgram:
         self._break_off()
 
     def _break_off(self) -> None:
-        self._unwanted = True
-        if self._begun:  # a task that has not begun would not learn why it has to end
+        first, self._unwanted = not self._unwanted, True
+        if first and self._begun:  # one that has not begun would not get to say that it ended
             self.task.cancel()
 
     async def _run(self, start: Callable[[], Awaitable[Started]]) -> None:
@@ -163,8 +163,7 @@ class ModalProgram:
             self._relay.feed(memoryview(chunk))
             self._flush_later()
             if self._stop_after is not None and self.capture.total >= self._stop_after:
-                self._stop_after = None
-                self.task.cancel()
+                self._break_off()
         if self.is_open:
             self.is_open = False
             await asyncio.to_thread(self.capture.finish)

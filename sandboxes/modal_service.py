@@ -149,6 +149,7 @@ class ModalService:
         with contextlib.suppress(Error, OSError, TimeoutError):
             async with asyncio.timeout(_SECONDS):
                 await sandbox.terminate.aio()
+        await sandbox.detach.aio()
 
     async def _app(self, name: str) -> Any:
         import modal

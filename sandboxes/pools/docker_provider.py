@@ -11,8 +11,8 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 
-from sandboxes.container_leftovers import LABEL, remove_leftovers_once
-from sandboxes.engine_client import EngineClient
+from sandboxes.containers.container_leftovers import LABEL, remove_leftovers_once
+from sandboxes.containers.engine_client import EngineClient
 from sandboxes.leftovers import owner_label
 from sandboxes.pools.local_provider import ExecutorProgram, LocalPooledSandbox, PoolFolder
 from sandboxes.process_tree import MARKER

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandboxes.confined import confinement_problem
+from sandboxes.confinement.confined import confinement_problem
 from tests.batches.batch_process import Batch
 from tests.faults.hermes_process import KEY, Hermes
 from tests.server.scripted_server import Call, Step, refusal, scripted_server, tool_turns

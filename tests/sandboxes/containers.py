@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from configuration.sandbox_settings import DockerSettings
-from sandboxes.docker_host import DockerHost, make_docker_host
+from sandboxes.containers.docker_host import DockerHost, make_docker_host
 from settings import Settings, TerminalSettings
 from tests.sandboxes.engine import Engine
 

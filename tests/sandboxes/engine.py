@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes.engine_client import EngineName
+from sandboxes.containers.engine_client import EngineName
 from tests.sandboxes.root_archive import write_root
 
 IMAGE = "hermes-test/root:1"

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from configuration.sandbox_settings import ApptainerSettings
-from sandboxes.apptainer_host import ApptainerHost, make_apptainer_host
+from sandboxes.containers.apptainer_host import ApptainerHost, make_apptainer_host
 from sandboxes.hosted import HostedSandbox
 from sandboxes.sandbox import ExecResult
 from settings import Settings, TerminalSettings

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sandboxes.apptainer_client import ApptainerClient
-from sandboxes.apptainer_images import ready_image
+from sandboxes.containers.apptainer_client import ApptainerClient
+from sandboxes.containers.apptainer_images import ready_image
 from sandboxes.process_tree import find_tree
 from sandboxes.sandbox import SandboxError
 from tests.sandboxes.apptainer.conftest import Begin
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 USER = """
 import asyncio, os, sys
 from configuration.sandbox_settings import ApptainerSettings
-from sandboxes.apptainer_host import make_apptainer_host
+from sandboxes.containers.apptainer_host import make_apptainer_host
 from sandboxes.hosted import HostedSandbox
 from settings import Settings, TerminalSettings
 settings = Settings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandboxes.apptainer_client import problem
+from sandboxes.containers.apptainer_client import problem
 
 _NO_INSTANCE = "ERROR:   container cleanup failed: no instance found with name hermes-1\n"
 

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from sandboxes.bubblewrap_host import BubblewrapHost, bubblewrap_problem
-from sandboxes.confined_view import make_view
+from sandboxes.confinement.bubblewrap_host import BubblewrapHost, bubblewrap_problem
+from sandboxes.confinement.confined_view import make_view
+from sandboxes.confinement.landlock_host import LandlockHost, landlock_problem
 from sandboxes.hosted import HostedSandbox
-from sandboxes.landlock_host import LandlockHost, landlock_problem
 from sandboxes.sandbox import ExecResult
 from settings import TerminalSettings
 

@@ -15,19 +15,19 @@ from typing import Any
 
 import pytest
 
-from sandboxes import confined as which
-from sandboxes.bubblewrap_host import BubblewrapHost, bubblewrap_problem, starter
-from sandboxes.confined_view import make_view
+from sandboxes.confinement import confined as which
+from sandboxes.confinement.bubblewrap_host import BubblewrapHost, bubblewrap_problem, starter
+from sandboxes.confinement.confined_view import make_view
+from sandboxes.confinement.syscall_filter import INET, UNIX, syscall_filter
 from sandboxes.process_tree import find_tree
 from sandboxes.sandbox import SandboxError
-from sandboxes.syscall_filter import INET, UNIX, syscall_filter
 from settings import TerminalSettings
 from tests.sandboxes.confined.conftest import Confined, Make
 
 ROOT = Path(__file__).parents[3]
 OWNER = """
 import asyncio, os, sys
-from sandboxes import confined, bubblewrap_host
+from sandboxes.confinement import confined, bubblewrap_host
 from sandboxes.hosted import HostedSandbox
 from settings import TerminalSettings
 if sys.argv[2] == "landlock":

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from configuration.sandbox_settings import ApptainerSettings
-from sandboxes.apptainer_host import ApptainerHost, make_apptainer_host
+from sandboxes.containers.apptainer_host import ApptainerHost, make_apptainer_host
 from sandboxes.hosted import HostedSandbox
 from sandboxes.sandbox import Sandbox
 from settings import Settings, TerminalSettings

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes.bubblewrap_host import BubblewrapHost, bubblewrap_problem
-from sandboxes.confined_view import make_view
+from sandboxes.confinement.bubblewrap_host import BubblewrapHost, bubblewrap_problem
+from sandboxes.confinement.confined_view import make_view
 from sandboxes.hosted import HostedSandbox
 from sandboxes.sandbox import Sandbox
 from settings import TerminalSettings

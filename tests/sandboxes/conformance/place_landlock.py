@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes.confined_view import make_view
+from sandboxes.confinement.confined_view import make_view
+from sandboxes.confinement.landlock_host import LandlockHost, landlock_problem
 from sandboxes.hosted import HostedSandbox
-from sandboxes.landlock_host import LandlockHost, landlock_problem
 from sandboxes.sandbox import Sandbox
 from settings import TerminalSettings
 from tests.sandboxes.conformance.places import Place, emptied

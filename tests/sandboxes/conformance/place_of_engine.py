@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandboxes.docker_host import DockerHost
+from sandboxes.containers.docker_host import DockerHost
 from sandboxes.hosted import HostedSandbox
 from sandboxes.sandbox import Sandbox
 from tests.sandboxes.conformance.places import Place, emptied

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sandboxes.hosted import HostedSandbox
 from sandboxes.sandbox import Sandbox
-from sandboxes.ssh_host import SshHost
+from sandboxes.ssh.ssh_host import SshHost
 from tests.sandboxes.conformance.places import Place, emptied
 from tests.sandboxes.sshd import running_sshd
 

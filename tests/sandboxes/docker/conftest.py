@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandboxes.docker_host import DockerHost
+from sandboxes.containers.docker_host import DockerHost
 from sandboxes.hosted import HostedSandbox
 from sandboxes.sandbox import ExecResult
 from tests.sandboxes.containers import container_host

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes.engine_client import EngineClient
+from sandboxes.containers.engine_client import EngineClient
 from sandboxes.hosted import HostedSandbox
 from sandboxes.process_tree import wait_gone
 from sandboxes.sandbox import SandboxError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes.container_leftovers import LABEL, remove_leftovers
+from sandboxes.containers.container_leftovers import LABEL, remove_leftovers
 from sandboxes.hosted import HostedSandbox
 from sandboxes.leftovers import owner_label
 from sandboxes.sandbox import ExecResult

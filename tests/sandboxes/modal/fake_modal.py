@@ -127,8 +127,20 @@ class PlayedSandbox:
         return str(self.definition.resources.gpu_config.gpu_type)
 
 
+class _Listening(Server):
+    """Knows its connections, so that they can be closed."""
+
+    def __init__(self, handlers: Any) -> None:
+        super().__init__(handlers)
+        self.protocols: list[Any] = []
+
+    def _protocol_factory(self) -> Any:
+        self.protocols.append(super()._protocol_factory())
+        return self.protocols[-1]
+
+
 class FakeModal:
-    """Settable: `refuses` all tokens, `broken_images` and what their build says, `quota` of sandboxes that run,
+    """Settable: `refuses` all tokens, `broken_images` and what their build says, `quota` of sandboxes,
     `secrets` there are, `cuts`: how many streams of output break after their next piece."""
 
     def __init__(self, folder: Path) -> None:
@@ -181,7 +193,7 @@ class FakeModal:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _open(self) -> None:
-        self._server = Server([_Service(self), _Router(self)])
+        self._server = _Listening([_Service(self), _Router(self)])
         await self._server.start("127.0.0.1", 0)
         listening: Any = self._server._server
         port = listening.sockets[0].getsockname()[1]
@@ -191,6 +203,9 @@ class FakeModal:
         for sandbox in self.living:
             await self.finish(sandbox, _DONE.GENERIC_STATUS_TERMINATED)
         self._server.close()
+        for protocol in self._server.protocols:
+            if protocol.processor is not None:
+                protocol.processor.close()
         await self._server.wait_closed()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:

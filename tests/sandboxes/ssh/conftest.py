@@ -14,7 +14,7 @@ import pytest
 from sandboxes.hosted import HostedSandbox
 from sandboxes.process_tree import find_tree
 from sandboxes.sandbox import ExecResult
-from sandboxes.ssh_host import SshHost
+from sandboxes.ssh.ssh_host import SshHost
 from tests.sandboxes.sshd import Sshd, running_sshd
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes.login_shell import command_text
+from sandboxes.ssh.login_shell import command_text
 from tests.sandboxes.ssh.conftest import Login
 from tests.sandboxes.sshd import Sshd
 

@@ -16,10 +16,10 @@ import msgspec
 import psutil
 import pytest
 
-from sandboxes import ssh_connection
 from sandboxes.hosted import HostedSandbox
 from sandboxes.process_tree import find_tree
-from sandboxes.ssh_host import SshHost
+from sandboxes.ssh import ssh_connection
+from sandboxes.ssh.ssh_host import SshHost
 from tests.sandboxes.ssh.conftest import Login, eventually
 from tests.sandboxes.sshd import Sshd
 
@@ -28,7 +28,7 @@ USER = """
 import asyncio, os, sys, msgspec
 from configuration.sandbox_settings import SshSettings
 from sandboxes.hosted import HostedSandbox
-from sandboxes.ssh_host import SshHost
+from sandboxes.ssh.ssh_host import SshHost
 sandbox = HostedSandbox("task", SshHost(msgspec.json.decode(sys.argv[1], type=SshSettings), os.environ))
 async def use():
     await sandbox.exec("true", timeout=20)

@@ -10,7 +10,7 @@ import pytest
 
 from configuration.sandbox_settings import SshSettings
 from sandboxes.sandbox import SandboxError
-from sandboxes.ssh_host import SshHost
+from sandboxes.ssh.ssh_host import SshHost
 from tests.sandboxes.ssh.conftest import Login
 from tests.sandboxes.sshd import Sshd
 

@@ -12,7 +12,7 @@ import pytest
 
 from sandboxes.hosted import HostedSandbox
 from sandboxes.sandbox import SandboxError
-from sandboxes.ssh_host import SESSIONS, SshHost, make_ssh_host
+from sandboxes.ssh.ssh_host import SESSIONS, SshHost, make_ssh_host
 from settings import Settings, TerminalSettings
 from tests.sandboxes.ssh.conftest import Login
 from tests.sandboxes.sshd import Sshd

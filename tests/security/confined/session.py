@@ -12,10 +12,10 @@ import os
 import sys
 from typing import Any
 
-from sandboxes.bubblewrap_host import BubblewrapHost
-from sandboxes.confined_view import make_view
+from sandboxes.confinement.bubblewrap_host import BubblewrapHost
+from sandboxes.confinement.confined_view import make_view
+from sandboxes.confinement.landlock_host import LandlockHost
 from sandboxes.hosted import HostedSandbox
-from sandboxes.landlock_host import LandlockHost
 from sandboxes.local import LocalSandbox
 from sandboxes.sandbox import Sandbox, SandboxError
 from settings import TerminalSettings

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sandboxes.bubblewrap_host import bubblewrap_problem
-from sandboxes.landlock_host import landlock_problem, landlock_version
+from sandboxes.confinement.bubblewrap_host import bubblewrap_problem
+from sandboxes.confinement.landlock_host import landlock_problem, landlock_version
 from tests.security.confined.stage import SECRET, Stage, make_stage
 
 HERE = Path(__file__).parent

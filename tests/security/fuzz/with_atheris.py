@@ -57,7 +57,7 @@ def history(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    import atheris  # type: ignore[import-not-found, unused-ignore]
+    import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     name, seconds = sys.argv[1], sys.argv[2]
     target = {"screen": screen, "session": session, "history": history}[name]

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from tests.security.paths.places import SECRET, Neighbours
 from tools.catalog import load_tool
+from tools.runtime import ToolReply
 
 SWAPPER = Path(__file__).with_name("swapper.py")
 ROUNDS = [400, pytest.param(2000, marks=pytest.mark.long)]
@@ -111,8 +112,12 @@ def test_a_swap_between_the_decision_and_the_use_is_told(shop: Neighbours) -> No
     assert shop.state_outside() == {"f.txt": SECRET + "\n"}
 
 
+async def _wait(reply: Awaitable[ToolReply]) -> ToolReply:
+    return await reply
+
+
 def called_on(shop: Neighbours, name: str, path: str, arguments: dict[str, str]) -> str:
     """What the handler says when it is given a path that was decided on earlier."""
     with pytest.raises(OSError) as caught:
-        asyncio.run(load_tool(name).handler(shop.runtime, path=path, **arguments))
+        asyncio.run(_wait(load_tool(name).handler(shop.runtime, path=path, **arguments)))
     return str(caught.value.strerror)

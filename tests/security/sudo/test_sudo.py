@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,10 @@ def type_password(terminal: Terminal, password: str = PASSWORD) -> None:
 def files_with(text: str, *folders: Path) -> list[str]:
     found = subprocess.run(["grep", "-rlaF", text, *map(str, folders)], capture_output=True, check=False)
     return found.stdout.decode().splitlines()
+
+
+def holds(words: str, count: int, text: str) -> bool:
+    return text.count(words) == count
 
 
 def processes_named(words: str) -> list[str]:
@@ -181,9 +186,9 @@ def test_a_wrong_password_is_asked_for_three_times_and_forgotten(
     terminal = prompt(server)
     terminal.enter("Do it.")
     for count in range(3):
-        terminal.wait_for(lambda text, n=count + 1: text.count("asks for your password") == n)
+        terminal.wait_for(partial(holds, "asks for your password", count + 1))
         type_password(terminal, f"wrong{count}")
-        terminal.wait_for(lambda text, n=count + 1: text.count("→ (hidden)") == n)
+        terminal.wait_for(partial(holds, "→ (hidden)", count + 1))
     terminal.wait_for(lambda text: text.count("asks for your password") == 4)
     type_password(terminal)
     terminal.wait_for("All done.")

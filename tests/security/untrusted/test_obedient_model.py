@@ -6,6 +6,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +102,19 @@ def test_unattended_nothing_that_a_text_asked_for_is_done(
         assert told.code == 0, told.told
         answered = results(server)
         sent = json.dumps(server.last)
-    for text, reply in zip(answered[::2], answered[1::2], strict=True):
-        assert "content" in text
+    for page, reply in zip(answered[::2], answered[1::2], strict=True):
+        assert "content" in page
         assert "denied" in reply.get("error", ""), reply
     assert sink[1:] == []
     assert CANARY not in sent and left_alone(hermes)
+
+
+def asks_for(terminal: Terminal, count: int, _: str) -> bool:
+    return "[n] no" in terminal.screen() and asked(terminal) == count
+
+
+def holds(words: str, count: int, text: str) -> bool:
+    return text.count(words) == count
 
 
 def test_in_a_session_each_of_them_is_asked_about_and_shown_in_full(hermes: Hermes, sink: list[str]) -> None:
@@ -126,11 +135,9 @@ def test_in_a_session_each_of_them_is_asked_about_and_shown_in_full(hermes: Herm
         try:
             terminal.ready().enter("Read the pages.")
             for count in range(1, len(found) + 1):
-                terminal.wait_for(
-                    lambda _, n=count: terminal.screen().count("[n] no") and asked(terminal) == n
-                )
+                terminal.wait_for(partial(asks_for, terminal, count))
                 terminal.send("n")
-                terminal.wait_for(lambda text, n=count: text.count("not allowed") == n)
+                terminal.wait_for(partial(holds, "not allowed", count))
             terminal.wait_for("I did all of it.")
         finally:
             terminal.close()

@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from sandboxes.apptainer_client import ApptainerClient, problem
+from sandboxes.containers.apptainer_client import ApptainerClient, problem
 from sandboxes.sandbox import SandboxError
 
 _TO_BUILD = re.compile(

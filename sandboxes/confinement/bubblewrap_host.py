@@ -19,11 +19,11 @@ from typing import Any
 
 from safety.confinement import Confinement
 from safety.paths import canonical
-from sandboxes.confined_view import TEMPORARY, View, deciding
-from sandboxes.fixed_places import Fixed, fixed_places
+from sandboxes.confinement.confined_view import TEMPORARY, View, deciding
+from sandboxes.confinement.fixed_places import Fixed, fixed_places
+from sandboxes.confinement.syscall_filter import INET, INET6, NETLINK, UNIX, syscall_filter
+from sandboxes.confinement.warden_host import WardenHost
 from sandboxes.sandbox import SandboxError
-from sandboxes.syscall_filter import INET, INET6, NETLINK, UNIX, syscall_filter
-from sandboxes.warden_host import WardenHost
 
 _NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 _PRIVATE_COPY = ("unshare", "--user", "--map-current-user", "--mount", "--propagation", "private", "--")

@@ -10,8 +10,8 @@ from pathlib import Path
 from configuration.home import SettingsError, is_trusted
 from configuration.sandbox_settings import MountMode
 from safety.paths import canonical, is_within, private_places, touches
-from sandboxes.engine_client import EngineName
-from sandboxes.fixed_places import fixed_places
+from sandboxes.confinement.fixed_places import fixed_places
+from sandboxes.containers.engine_client import EngineName
 from sandboxes.sandbox import SandboxError
 
 _NO_PROJECTS = (

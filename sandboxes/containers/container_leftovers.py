@@ -8,7 +8,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 
-from sandboxes.engine_client import EngineClient
+from sandboxes.containers.engine_client import EngineClient
 from sandboxes.leftovers import owner_is_dead
 
 LABEL = "hermes-agent.owner"

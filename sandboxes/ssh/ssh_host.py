@@ -21,12 +21,12 @@ from sandboxes.child_environment import child_environment
 from sandboxes.foothold import OWN_FOLDER
 from sandboxes.host import CommandLineHost, Program
 from sandboxes.leftovers import owner_is_dead, owner_label
-from sandboxes.login_shell import command_text
 from sandboxes.reports import Reports
 from sandboxes.running_command import RunningCommand
 from sandboxes.sandbox import SandboxError
-from sandboxes.ssh_connection import OWNER, SshConnection, Unreachable
-from sandboxes.ssh_errors import explained, is_passing
+from sandboxes.ssh.login_shell import command_text
+from sandboxes.ssh.ssh_connection import OWNER, SshConnection, Unreachable
+from sandboxes.ssh.ssh_errors import explained, is_passing
 from settings import Settings
 
 SESSIONS = 8

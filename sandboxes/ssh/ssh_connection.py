@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sandboxes.bounded_output import OutputCapture
-from sandboxes.login_shell import command_text
 from sandboxes.reports import Reports
 from sandboxes.running_command import RunningCommand
 from sandboxes.sandbox import SandboxError
+from sandboxes.ssh.login_shell import command_text
 
 GRACE = 60.0
 """Seconds that everything on the other machine outlives a lost connection."""

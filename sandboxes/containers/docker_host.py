@@ -16,10 +16,10 @@ from fnmatch import fnmatchcase
 from configuration.sandbox_settings import DockerSettings
 from safety.confinement import Confinement
 from sandboxes.child_environment import child_environment
-from sandboxes.container_leftovers import LABEL, remove_leftovers_once
-from sandboxes.container_mounts import Mount, made_ready, project_mount
-from sandboxes.container_options import names_network, opens
-from sandboxes.engine_client import Answer, EngineClient, EngineName, image_is_missing
+from sandboxes.containers.container_leftovers import LABEL, remove_leftovers_once
+from sandboxes.containers.container_mounts import Mount, made_ready, project_mount
+from sandboxes.containers.container_options import names_network, opens
+from sandboxes.containers.engine_client import Answer, EngineClient, EngineName, image_is_missing
 from sandboxes.host import CommandLineHost
 from sandboxes.leftovers import owner_label
 from sandboxes.sandbox import SandboxError

@@ -15,10 +15,10 @@ from typing import Any
 
 from safety.confinement import Confinement
 from safety.paths import is_within
-from sandboxes.confined_view import CACHE, TEMPORARY, View, deciding
+from sandboxes.confinement.confined_view import CACHE, TEMPORARY, View, deciding
+from sandboxes.confinement.syscall_filter import INET, INET6, NETLINK, is_known, syscall_filter
+from sandboxes.confinement.warden_host import WardenHost
 from sandboxes.sandbox import SandboxError
-from sandboxes.syscall_filter import INET, INET6, NETLINK, is_known, syscall_filter
-from sandboxes.warden_host import WardenHost
 
 _CREATE_RULESET, _VERSION = 444, 1  # the call is the same on every processor; LANDLOCK_CREATE_RULESET_VERSION
 _ENOUGH = 3

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from configuration.sandbox_settings import ApptainerSettings
 from safety.confinement import Confinement
-from sandboxes.apptainer_client import ApptainerClient, problem
-from sandboxes.apptainer_images import cache_folder, ready_image
 from sandboxes.bounded_output import OutputCapture
 from sandboxes.child_environment import child_environment
-from sandboxes.container_mounts import Mount, made_ready, project_mount
+from sandboxes.containers.apptainer_client import ApptainerClient, problem
+from sandboxes.containers.apptainer_images import cache_folder, ready_image
+from sandboxes.containers.container_mounts import Mount, made_ready, project_mount
 from sandboxes.host import CommandLineHost
 from sandboxes.leftovers import owner_is_dead, owner_label
 from sandboxes.running_command import RunningCommand

@@ -14,8 +14,8 @@ def confinement_problem() -> str:
     """Why commands cannot be confined on this machine, and the fix; "" if they can."""
     if not sys.platform.startswith("linux"):
         return "commands can be confined on Linux alone; set terminal.backend: docker"
-    from sandboxes.bubblewrap_host import bubblewrap_problem
-    from sandboxes.landlock_host import landlock_problem
+    from sandboxes.confinement.bubblewrap_host import bubblewrap_problem
+    from sandboxes.confinement.landlock_host import landlock_problem
 
     if (problem := bubblewrap_problem()) and (other := landlock_problem()):
         return f"{problem}. {other}"
@@ -34,9 +34,9 @@ def make_confined_host(
     """
     if problem := confinement_problem():
         raise SandboxError(f"local: {problem}")
-    from sandboxes.bubblewrap_host import BubblewrapHost, bubblewrap_problem
-    from sandboxes.confined_view import make_view
-    from sandboxes.landlock_host import LandlockHost
+    from sandboxes.confinement.bubblewrap_host import BubblewrapHost, bubblewrap_problem
+    from sandboxes.confinement.confined_view import make_view
+    from sandboxes.confinement.landlock_host import LandlockHost
 
     kind = LandlockHost if bubblewrap_problem() else BubblewrapHost
     return kind(lambda: make_view(terminal, cwd, environ, hidden))

@@ -1,0 +1,1 @@
+"""Hosts in containers: docker, podman, Apptainer."""

@@ -67,6 +67,8 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
     waited = 0.0
     try:
         bound = tool.bind(arguments)
+        if tool.describe is not None:
+            await runtime.sandbox.ready()  # what the gate is told of places is true then
         request = tool.effect_request(runtime, bound)
         asked = time.monotonic()
         decision = await runtime.gate.authorize(request)

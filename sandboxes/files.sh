@@ -42,7 +42,7 @@ case $operation in
     if [ "$3" = 0 ]; then exec head -c "$4" -- "$path"; fi
     tail -c "+$(($3 + 1))" -- "$path" 2> /dev/null | head -c "$4"
     ;;
-  write) # MODE in octal, or "keep"; the content is standard input
+  write) # MODE in octal, or "keep", and SIZE; the content is standard input
     target=$(readlink -f -- "$path" 2> /dev/null)
     if [ -z "$target" ]; then
       mkdir -p -- "$(dirname -- "$path")" && target=$(readlink -f -- "$path") || exit 1
@@ -61,6 +61,8 @@ case $operation in
     set +C
     trap 'rm -f -- "$beside"' EXIT
     cat > "$beside" || exit 1
+    # When a connection is lost, half of the content looks like all of it.
+    if [ "$(stat -c %s -- "$beside")" != "$4" ]; then fail "Input/output error"; fi
     if [ -e "$target" ]; then
       chown -- "$(stat -c %u:%g -- "$target")" "$beside" 2> /dev/null # only root may give files away
       if [ "$3" = keep ]; then chmod -- "$(stat -c %a -- "$target")" "$beside" || exit 1; fi

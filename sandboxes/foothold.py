@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sandboxes.bounded_output import OutputCapture
@@ -36,6 +38,8 @@ class Foothold:
         home: the HOME inside.
         start: where commands start.
         times: how often a new folder was made: shell states of an earlier one are gone.
+        arrivals: how often the host came up, whoever asked for it.
+        news: what a model has to know of that and was not told yet.
     """
 
     def __init__(self, host: Host, identity: str) -> None:
@@ -45,33 +49,32 @@ class Foothold:
         self.home = ""
         self.start = host.cwd
         self.times = 0
+        self.arrivals = 0
+        self.news: list[str] = []
         self.is_up = False
         self._lifeline: Lifeline | None = None
         self._lifecycle = threading.Lock()
 
-    async def up(self) -> str:
-        """Bring the host up if it is not. Returns what a model has to know about it, "" for nothing.
-
-        Raises SandboxError.
-        """
+    async def up(self) -> None:
+        """Bring the host up if it is not. Raises SandboxError."""
         if self.is_up:
-            return ""
-        if not self._lifecycle.acquire(blocking=False):  # it is coming up, or going, elsewhere
-            await asyncio.to_thread(self._lifecycle.acquire)
-        try:
-            return "" if self.is_up else await self._bring_up()
-        finally:
-            self._lifecycle.release()
+            return
+        async with self._alone():
+            if not self.is_up:
+                await self._bring_up()
 
-    async def down(self) -> None:
-        """End the host with everything inside; the next `up` brings up another."""
-        if not self._lifecycle.acquire(blocking=False):
-            await asyncio.to_thread(self._lifecycle.acquire)
-        try:
-            self.is_up = False
-            await self.host.stop()
-        finally:
-            self._lifecycle.release()
+    async def down(self, still: Callable[[], bool] = lambda: True) -> None:
+        """End the host with everything inside, if `still` says so once nobody else brings it up or down; the
+        next `up` brings up another."""
+        async with self._alone():
+            if still():
+                self.is_up = False
+                await self.host.stop()
+
+    def tell_news(self) -> list[str]:
+        """`news`, which are told with that."""
+        told, self.news = self.news, []
+        return told
 
     async def lost(self) -> bool:
         """Whether the host is gone; asked after something failed in a way that only that could explain."""
@@ -156,7 +159,26 @@ class Foothold:
             os.close(holder)
         return code == 0
 
-    async def _bring_up(self) -> str:
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """It comes up and goes in one place at a time, of whatever loop or thread."""
+        if not self._lifecycle.acquire(blocking=False):
+            waiter = ThreadPoolExecutor(1, "foothold")
+            taken = waiter.submit(self._lifecycle.acquire)
+            waiter.shutdown(wait=False)
+            try:
+                await asyncio.wrap_future(taken)
+            except asyncio.CancelledError:
+                # The thread goes on waiting, and nobody else would give back what it gets.
+                if not taken.cancel():
+                    taken.add_done_callback(lambda _: self._lifecycle.release())
+                raise
+        try:
+            yield
+        finally:
+            self._lifecycle.release()
+
+    async def _bring_up(self) -> None:
         again = bool(self.folder)
         if self._lifeline is None:
             path = os.environ.get("PATH", os.defpath)
@@ -166,15 +188,17 @@ class Foothold:
         self._lifeline.start()
         await self.host.start(self.identity)
         known = await self._boot()
+        self.arrivals += 1
         self.is_up = True
         if not again:
-            return ""
+            return
         if known:
-            return f"{self.host.name}: connected again"
+            self.news.append(f"{self.host.name}: connected again")
+            return
         lost = "the shell's state and background processes are gone"
         if not self.host.lasting:
             lost = "the shell's state, background processes and files outside the mounted folder are gone"
-        return f"{self.host.name}: started anew{_because(self.host.why_gone())}; {lost}"
+        self.news.append(f"{self.host.name}: started anew{_because(self.host.why_gone())}; {lost}")
 
     async def _boot(self) -> bool:
         data = b"".join(

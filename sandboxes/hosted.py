@@ -64,11 +64,13 @@ class HostedSandbox:
         self._remark = remark
         self._cwd = host.cwd if host.cwd.startswith("/") else "/"
         self._known = 0  # the foothold's `times` to which the following belong
+        self._arrivals = 0
         self._state = 0
         self._commands = 0
         self._processes: dict[str, HostedProcess] = {}
         self._cut_off: list[str] = []  # markers of commands that a lost connection ended here, not there
         self._busy = 0
+        self._counting = threading.Lock()  # the timer's thread asks, too
         self._timer: threading.Timer | None = None
         self._closed = False
 
@@ -88,18 +90,19 @@ class HostedSandbox:
         """See `Sandbox.exec`. What it leaves running is adopted into `processes()`."""
         if "\0" in command:
             raise SandboxError("the command contains a NUL character; write it as \\0 instead")
-        notes: list[str] = []
         with self._in_use():
+            number = self._next()
             for attempt in (1, 2):
-                run = await self._begin(command, stdin, workdir, in_this_loop(on_output), notes)
+                run = await self._begin(number, command, stdin, workdir, in_this_loop(on_output))
                 code = await self._supervise(run, timeout)
-                if run.reports.begun or run.reports.missing or code is None:
+                if run.reports.begun or run.reports.missing or run.reports.again or code is None:
                     break
                 # It never began, so it may be tried again.
                 if attempt == 2 or not await self._foothold.lost():
                     raise SandboxError(f"{self.host.name}: {run.reports.other or f'ended with {code}'}")
             if run.reports.missing:
                 raise SandboxError(f"the folder {run.folder} does not exist")
+            notes = self._foothold.tell_news()
             notes += await self._settle(run, code, keep_cwd=workdir is None)
             if code is not None and (run.reports.left or run.program.is_open):
                 left = await self._adopt(command, run)
@@ -107,6 +110,7 @@ class HostedSandbox:
             output = await self._result(run)
             if code and self._remark is not None and (said := self._remark(output.text)):
                 notes.append(said)
+            notes += self._foothold.tell_news()
         exit_code = TIMED_OUT if code is None else code
         return ExecResult(output, exit_code, code is None, self._cwd, "; ".join(notes))
 
@@ -115,8 +119,7 @@ class HostedSandbox:
         output the program is killed (137)."""
         with self._in_use():
             await self._up()
-            self._commands += 1
-            marker = self._marker()
+            marker = self._marker(self._next())
             # For the exit code of a program that is not there, a shell; for its folder, too.
             script = 'cd -- "$1" 2> /dev/null; marker=$2; shift 2; HERMES_TASK=$marker exec "$@" 2> /dev/null'
             inside = ["bash", "--noprofile", "--norc", "-c", script, "bash", self._cwd, marker, *argv]
@@ -133,7 +136,7 @@ class HostedSandbox:
         if "\0" in command:
             raise SandboxError("the command contains a NUL character; write it as \\0 instead")
         with self._in_use():
-            run = await self._begin(command, None, workdir, None, [], spawned=True)
+            run = await self._begin(self._next(), command, None, workdir, None, spawned=True)
             process = self._keep(command, run, stdin=run.stdin)
             await process.write(command.encode("utf-8", "replace") + b"\0")
             return process
@@ -160,6 +163,12 @@ class HostedSandbox:
     async def list_dir(self, path: str) -> list[tuple[str, FileStat]]:
         with self._in_use():
             return await self._files.list_dir(await self._path(path))
+
+    async def ready(self) -> None:
+        """See `Sandbox.ready`. The first time this brings the host up."""
+        if self._foothold.times == 0:
+            with self._in_use():
+                await self._up()
 
     def resolve(self, path: str) -> str:
         """See `Sandbox.resolve`. The home inside is known once the host is up."""
@@ -193,26 +202,24 @@ class HostedSandbox:
 
     async def _begin(
         self,
+        number: int,
         command: str,
         stdin: bytes | None,
         workdir: str | None,
         on_text: Callable[[str], None] | None,
-        notes: list[str],
         *,
         spawned: bool = False,
     ) -> _Run:
         """Start the command in a shell inside. A spawned one still has to be sent, through its input."""
-        if note := await self._up():
-            notes.append(note)
-        self._commands += 1
-        marker = self._marker()
+        await self._up()
+        marker = self._marker(number)
         folder = self._cwd if workdir is None else self.resolve(workdir)
         reports = Reports()
         capture = OutputCapture(None if spawned else self._scratch())
         takes_input = "input" if spawned or stdin is not None else ""
         argv = [
             "bash", "--noprofile", "--norc", f"{self._foothold.folder}/supervise.sh",
-            reports.token, str(self._commands), str(self._state or ""), marker, takes_input, folder,
+            reports.token, str(number), str(self._state or ""), marker, takes_input, folder,
             "" if workdir is None else "strict",
         ]  # fmt: skip
         data: bytes | int = command.encode("utf-8", "replace") + b"\0" + (stdin or b"")
@@ -226,7 +233,7 @@ class HostedSandbox:
             if writer >= 0:
                 os.close(writer)
             raise
-        return _Run(program, reports, marker, self._commands, folder, writer)
+        return _Run(program, reports, marker, number, folder, writer)
 
     async def _supervise(self, run: _Run, timeout: float) -> int | None:
         """Its exit code, None if it had to be ended after `timeout` seconds. Cancelling ends it too."""
@@ -266,6 +273,9 @@ class HostedSandbox:
             self._state = run.number
             if keep_cwd:
                 self._cwd = reports.cwd
+        elif reports.again:
+            await self._foothold.end_marked(run.marker, CANCEL_GRACE)  # nobody hears it any more
+            notes.append(f"{self.host.name}: the command had begun already; how far it got is not known")
         elif not reports.ended and await self._foothold.lost():
             self._cut_off.append(run.marker)
             what = f"{self.host.why_gone() or 'it was lost'} while the command ran"
@@ -316,10 +326,11 @@ class HostedSandbox:
 
     # -- the host ----------------------------------------------------------------------------------------
 
-    async def _up(self) -> str:
+    async def _up(self) -> None:
         if self._closed:
             raise SandboxError(f"{self.host.name}: this sandbox has been closed")
-        note = await self._foothold.up()
+        await self._foothold.up()
+        known, self._arrivals = self._arrivals, self._foothold.arrivals
         if self._known != self._foothold.times:
             if self._known or self._cwd in ("/", self.host.cwd):
                 self._cwd = self._foothold.start
@@ -327,11 +338,10 @@ class HostedSandbox:
             self._state = 0
             self._cut_off.clear()
             self._let_go()
-        elif note:
-            note += await self._pick_up()
-        return note
+        elif known != self._arrivals:
+            await self._pick_up()
 
-    async def _pick_up(self) -> str:
+    async def _pick_up(self) -> None:
         """After a lost connection: end the command that nobody hears any more, keep an eye on the others."""
         marked, self._cut_off = self._cut_off, []
         for marker in marked:
@@ -340,7 +350,8 @@ class HostedSandbox:
         for process in deaf:
             process.keep_watch(await self._watcher(process.marker))
         names = ", ".join(process.id for process in deaf)
-        return f"; what {names} wrote since then is lost, and its input is closed" if deaf else ""
+        if deaf:
+            self._foothold.news.append(f"what {names} wrote since then is lost, and its input is closed")
 
     async def _path(self, path: str) -> str:
         await self._up()
@@ -353,31 +364,44 @@ class HostedSandbox:
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:
-        self._stop_timer()
-        self._busy += 1
+        with self._counting:
+            self._stop_timer()
+            self._busy += 1
         try:
             yield
         finally:
-            self._busy -= 1
-            if self._busy == 0 and self._lifetime is not None and not self._closed:
-                self._timer = threading.Timer(self._lifetime, self._idle)
-                self._timer.daemon = True
-                self._timer.start()
+            with self._counting:
+                self._busy -= 1
+                if self._busy == 0 and self._lifetime is not None and not self._closed:
+                    self._timer = threading.Timer(self._lifetime, self._idle)
+                    self._timer.daemon = True
+                    self._timer.start()
 
     def _idle(self) -> None:
-        if any(process.exit_code is None for process in self._processes.values()):
+        if any(process.exit_code is None for process in list(self._processes.values())):
             with self._in_use():  # looked at again later
                 return
         if self._busy == 0 and self._foothold.is_up:
-            run_blocking(self._foothold.down())
+            run_blocking(self._foothold.down(self._retires))
+
+    def _retires(self) -> bool:
+        """Whether nothing is going on. From then on a command waits for the next host."""
+        with self._counting:
+            if idle := self._busy == 0:
+                self._foothold.is_up = False
+            return idle
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _marker(self) -> str:
-        return f"{self.identity}.{self._commands}."
+    def _next(self) -> int:
+        self._commands += 1
+        return self._commands
+
+    def _marker(self, number: int) -> str:
+        return f"{self.identity}.{number}."
 
     def _scratch(self) -> Path | None:
         try:

@@ -37,7 +37,8 @@ class HostedFiles:
     async def write(self, path: str, data: bytes | int, mode: int | None, *, size: int = 0) -> None:
         """`data` may be a descriptor of `size` bytes; it is closed."""
         how = "keep" if mode is None else f"{mode:o}"
-        await self._do("write", path, how, data=data, size=len(data) if isinstance(data, bytes) else size)
+        size = len(data) if isinstance(data, bytes) else size
+        await self._do("write", path, how, str(size), data=data, size=size)
 
     async def remove(self, path: str) -> None:
         await self._do("remove", path)

@@ -167,6 +167,9 @@ class LocalSandbox:
     async def list_dir(self, path: str) -> list[tuple[str, FileStat]]:
         return local_files.list_folder(self.resolve(path))
 
+    async def ready(self) -> None:
+        """See `Sandbox.ready`: they are known."""
+
     def resolve(self, path: str) -> str:
         return os.path.normpath(self._absolute(path))
 

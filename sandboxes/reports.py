@@ -19,6 +19,7 @@ class Reports:
     Attributes:
         token: begins each record; nobody can guess it.
         folder: where the command was started, once it was; "" before.
+        again: it was not, because the same command had been begun before: the word of that was lost.
         missing: it was not, because the folder it was to start in does not exist.
         exit_code: how it ended, once it did.
         cwd: the shell's folder at its end; None where its state could not be kept.
@@ -29,6 +30,7 @@ class Reports:
     def __init__(self) -> None:
         self.token = secrets.token_hex(12)
         self.folder = ""
+        self.again = False
         self.missing = False
         self.exit_code: int | None = None
         self.cwd: str | None = None
@@ -70,6 +72,8 @@ class Reports:
         word, _, rest = record.partition(b" ")
         if word == b"begun":
             self.folder = rest.decode("utf-8", "surrogateescape")
+        elif word == b"again":
+            self.again = True
         elif word == b"missing":
             self.missing = True
         elif word == b"memory":

@@ -122,6 +122,13 @@ class Sandbox(Protocol):
 
     async def list_dir(self, path: str) -> list[tuple[str, FileStat]]: ...
 
+    async def ready(self) -> None:
+        """Find out what `cwd` and `~` are, where only the place knows: they are right from then on.
+
+        Raises SandboxError.
+        """
+        ...
+
     def resolve(self, path: str) -> str:
         """The absolute path that `path` means here (`~` and `cwd` applied, `..` collapsed).
 

@@ -4,10 +4,11 @@
 # to read if INPUT is "input". Standard output is the command's, both of its streams. Standard error carries records
 # (see reports.py): that it was begun and where, and how it ended. The command runs in a shell and a process group
 # of its own; state-RESTORE ("" for none) is restored before it, and state-NUMBER kept after it. Where CWD is no
-# folder it runs in the next one above that is; not at all if STRICT is given.
+# folder it runs in the next one above that is; not at all if STRICT is given, or if a command NUMBER was begun before.
 
 folder=${BASH_SOURCE%/*} token=$1 number=$2 restore=${3:+${BASH_SOURCE%/*}/state-$3} marker=$4 input=$5 cwd=$6
-LC_ALL=C IFS= read -r -d '' command
+LC_ALL=C IFS= read -r -d '' command || exit 125 # a half of it, when a connection was lost, is another command
+if [ -e "$folder/command-$number" ]; then printf '%s again\0' "$token" >&2 && exit 255; fi
 printf '%s' "$command" > "$folder/command-$number" || exit 125
 until cd -- "$cwd" 2> /dev/null; do
   if [ -n "$7" ]; then printf '%s missing\0' "$token" >&2 && exit 1; fi

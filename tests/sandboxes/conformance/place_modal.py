@@ -20,7 +20,8 @@ from tests.sandboxes.conformance.places import Place
 @contextmanager
 def open_place(tmp: Path) -> Iterator[Place]:
     pytest.importorskip("modal", reason="the package modal is not installed")
-    from tests.sandboxes.modal.fake_modal import FakeModal, cannot_play
+    from tests.sandboxes.modal.fake_modal import FakeModal
+    from tests.sandboxes.modal.played_sandbox import cannot_play
 
     if why := cannot_play():
         pytest.skip(why)

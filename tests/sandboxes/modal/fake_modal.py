@@ -12,14 +12,11 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,101 +27,9 @@ from modal_proto import api_pb2, task_command_router_pb2
 from modal_proto.api_grpc import ModalClientBase
 from modal_proto.task_command_router_grpc import TaskCommandRouterBase
 
-_PIECE = 128 * 1024
-_BACKLOG = 4 * 1024 * 1024
-_KEPT = 1024 * 1024
+from tests.sandboxes.modal.played_sandbox import Execution, PlayedSandbox
+
 _DONE = api_pb2.GenericResult
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc")
-
-
-def cannot_play() -> str:
-    """Why sandboxes cannot be played on this machine; empty if they can."""
-    for program in ("bwrap", "nsenter"):
-        if shutil.which(program) is None:
-            return f"{program} is not installed"
-    tried = subprocess.run(
-        ["bwrap", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if tried.returncode:
-        return f"bubblewrap does not work here: {tried.stderr.strip()}"
-    return "" if os.getuid() == 0 else "only root can enter the namespaces of another process"
-
-
-class Output:
-    """What a program wrote, for readers that begin anywhere in the last of it. A slow one holds it back."""
-
-    def __init__(self, source: asyncio.StreamReader) -> None:
-        self._data = bytearray()
-        self._start = 0
-        self._sent = 0
-        self._ended = False
-        self._changed = asyncio.Condition()
-        self._source = source
-        self.reading = asyncio.ensure_future(self._read())
-
-    async def pieces(self, offset: int) -> AsyncIterator[bytes]:
-        while True:
-            async with self._changed:
-                while self._end <= offset and not self._ended:
-                    await self._changed.wait()
-                piece = bytes(self._data[offset - self._start : offset - self._start + _PIECE])
-            if not piece:
-                return
-            offset += len(piece)
-            yield piece
-            async with self._changed:
-                self._sent = max(self._sent, offset)
-                spare = self._sent - self._start - _KEPT
-                if spare > _KEPT:
-                    del self._data[:spare]
-                    self._start += spare
-                self._changed.notify_all()
-
-    @property
-    def _end(self) -> int:
-        return self._start + len(self._data)
-
-    async def _read(self) -> None:
-        while data := await self._source.read(_PIECE):
-            async with self._changed:
-                self._data += data
-                self._changed.notify_all()
-                await self._changed.wait_for(lambda: self._end - self._sent < _BACKLOG)
-        async with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-
-
-@dataclass
-class Execution:
-    process: asyncio.subprocess.Process
-    stdout: Output
-    stderr: Output
-    written: int = 0
-
-
-@dataclass
-class PlayedSandbox:
-    id: str
-    task_id: str
-    definition: api_pb2.Sandbox
-    tags: dict[str, str]
-    image: str
-    secrets: list[str]
-    environment: dict[str, str]
-    folder: Path
-    created: float
-    process: asyncio.subprocess.Process | None = None
-    watch: asyncio.Future[None] | None = None
-    inside: int = 0
-    result: api_pb2.GenericResult | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    executions: dict[str, Execution] = field(default_factory=dict)
-
-    @property
-    def gpu(self) -> str:
-        return str(self.definition.resources.gpu_config.gpu_type)
 
 
 class _Listening(Server):
@@ -141,7 +46,8 @@ class _Listening(Server):
 
 class FakeModal:
     """Settable: `refuses` all tokens, `broken_images` and what their build says, `quota` of sandboxes,
-    `secrets` there are, `cuts`: how many streams of output break after their next piece."""
+    `secrets` there are, `cuts`: how many streams of output break after their next piece,
+    `slow`: seconds that making a sandbox takes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -150,6 +56,7 @@ class FakeModal:
         self.quota = 1000
         self.secrets: set[str] = set()
         self.cuts = 0
+        self.slow = 0.0
         self.sandboxes: dict[str, PlayedSandbox] = {}
         self.images: dict[str, str] = {}
         self.requests: list[Any] = []
@@ -189,6 +96,18 @@ class FakeModal:
         """Its machine is lost."""
         self._call(self.finish(self.sandboxes[id], _DONE.GENERIC_STATUS_TERMINATED))
 
+    def time_out(self, id: str) -> None:
+        """Its longest life is over."""
+        self._call(self.finish(self.sandboxes[id], _DONE.GENERIC_STATUS_TIMEOUT))
+
+    def leave(self, name: str, tags: dict[str, str]) -> None:
+        """Somebody else's sandbox, which has the tag `name` too."""
+        self.images["im-0"] = "left"
+        definition = api_pb2.Sandbox(image_id="im-0", timeout_secs=60, entrypoint_args=["sleep", "60"])
+        all_tags = {**tags, "name": name}.items()
+        labels = [api_pb2.SandboxTag(tag_name=key, tag_value=value) for key, value in all_tags]
+        self._call(self.create(definition, labels, (), old=False))
+
     def _call(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
@@ -219,6 +138,7 @@ class FakeModal:
     ) -> PlayedSandbox:
         if len(self.living) >= self.quota:
             raise GRPCError(Status.RESOURCE_EXHAUSTED, "your workspace may not have more sandboxes")
+        await asyncio.sleep(self.slow)
         number = secrets.token_hex(11)
         id = f"sb-{number}" if old else f"sb-new-{number}"
         folder = self.folder / id
@@ -233,45 +153,10 @@ class FakeModal:
             [each.removeprefix("st-") for each in ids], environment, folder, time.time(),
         )  # fmt: skip
         self.sandboxes[id] = sandbox
-        await self._boot(sandbox)
+        await sandbox.boot()
+        sandbox.watch = asyncio.ensure_future(self._watch(sandbox))
         self._loop.call_later(definition.timeout_secs, self._time_out, sandbox)
         return sandbox
-
-    async def _boot(self, sandbox: PlayedSandbox) -> None:
-        reader, writer = os.pipe()
-        access = sandbox.definition.network_access.network_access_type
-        line = ["bwrap", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--as-pid-1", "--clearenv"]
-        for path in _SYSTEM:
-            if os.path.islink(path):
-                line += ["--symlink", os.readlink(path), path]
-            elif os.path.exists(path):
-                line += ["--ro-bind", path, path]
-        line += [
-            "--bind",
-            str(sandbox.folder / "root"),
-            "/root",
-            "--bind",
-            str(sandbox.folder / "tmp"),
-            "/tmp",
-        ]
-        line += ["--dev", "/dev", "--proc", "/proc", "--info-fd", str(writer), "--chdir", "/root"]
-        if access == api_pb2.NetworkAccess.BLOCKED:
-            line.append("--unshare-net")
-        nothing = asyncio.subprocess.DEVNULL
-        try:
-            sandbox.process = await asyncio.create_subprocess_exec(
-                *line, "bash", "-c", 'echo; exec "$@" > /dev/null', "bash",
-                *sandbox.definition.entrypoint_args,
-                stdin=nothing, stdout=asyncio.subprocess.PIPE,
-                pass_fds=(writer,), env={"PATH": os.environ["PATH"]}, start_new_session=True,
-            )  # fmt: skip
-        finally:
-            os.close(writer)
-        with open(reader, "rb") as file:
-            sandbox.inside = json.loads(await asyncio.to_thread(file.read))["child-pid"]
-        assert sandbox.process.stdout is not None
-        await sandbox.process.stdout.readline()  # from here on its folders are in place
-        sandbox.watch = asyncio.ensure_future(self._watch(sandbox))
 
     async def _watch(self, sandbox: PlayedSandbox) -> None:
         assert sandbox.process is not None
@@ -300,24 +185,6 @@ class FakeModal:
         if found is None:
             raise GRPCError(Status.NOT_FOUND, f"the task {task_id} does not run")
         return found
-
-    async def execute(self, sandbox: PlayedSandbox, request: Any) -> None:
-        environment = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
-            "LANG": "C.UTF-8", **sandbox.environment,
-        }  # fmt: skip
-        for source in request.secret_sources:
-            environment.update(source.env.contents)
-        pipe = asyncio.subprocess.PIPE
-        enter = ["nsenter", "-t", str(sandbox.inside), "-p", "-m", "-n", "-i", "-r", "-w", "--"]
-        process = await asyncio.create_subprocess_exec(
-            *enter, *request.command_args, stdin=pipe, stdout=pipe, stderr=pipe, env=environment,
-            start_new_session=True,
-        )  # fmt: skip
-        assert process.stdout is not None and process.stderr is not None
-        sandbox.executions[request.exec_id] = Execution(
-            process, Output(process.stdout), Output(process.stderr)
-        )
 
 
 def _rest_of(base: type) -> type:
@@ -470,7 +337,7 @@ class _Router(_Calls, _rest_of(TaskCommandRouterBase)):  # type: ignore[misc]
 
     async def TaskExecStart(self, stream: Any) -> None:
         request = await self.take(stream)
-        await self.modal.execute(self.modal.of_task(request.task_id), request)
+        await self.modal.of_task(request.task_id).execute(request)
         await stream.send_message(task_command_router_pb2.TaskExecStartResponse())
 
     async def TaskExecStdinWrite(self, stream: Any) -> None:

@@ -36,7 +36,8 @@ class EffectRequest:
 
     `paths` are absolute. `grant` names what "for this session" would cover, "" if nothing may be
     granted beyond once, and `lasting` whether that may also be "always in this folder"; for a `command` the
-    gate fills both in. `command` and `cwd` are the shell command, whole, and the folder it would start in.
+    gate fills both in. `command` and `cwd` are the shell command, whole, and the folder it would start in;
+    `fed`: it is given an input, and what it does with that, its text does not tell.
     """
 
     tool: str
@@ -46,6 +47,7 @@ class EffectRequest:
     grant: str = ""
     command: str = ""
     cwd: str = ""
+    fed: bool = False
     lasting: bool = False
 
 
@@ -108,7 +110,7 @@ class Gate:
         self.permissions = permissions
         self.workspace = canonical(workspace)
         self.protected = tuple(canonical(path) for path in protected)
-        self.private = private_places()
+        self.private = private_places(anywhere=confinement.kind == "ssh")
         self.ask = ask
         self.explicit = explicit
         self.exposure = Exposure()
@@ -264,11 +266,16 @@ class Gate:
 
         judged = judge(request.command, request.cwd, self._reach(), trusted=self._project_may_run)
         judged.effects = tuple(dict.fromkeys([*judged.effects, *request.effects[1:]]))
+        if request.fed and judged.standing != "unknown":
+            judged.standing, judged.part, judged.rule = "unknown", request.command, "input"
+            judged.reason = "what it does with the input it is given, its text does not tell"
         return judged
 
     def _grant(self, request: EffectRequest, judged: Judgement) -> Grant | None:
         from safety.commands.grants import grant_for
 
+        if request.fed:
+            return None
         return grant_for(request.command, request.cwd, self._reach(), judged)
 
     def _reach(self) -> Reach:

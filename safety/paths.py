@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 
 from safety.places import PRIVATE, SELF_ACTING
 
+_SYSTEM = ("/usr", "/bin", "/sbin")
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -132,15 +133,19 @@ def touches_any(path: str, places: Iterable[str]) -> bool:
     )
 
 
-def private_places() -> tuple[str, ...]:
-    """PRIVATE for the account that runs hermes, canonical."""
-    return tuple(canonical(os.path.expanduser(place)) for place in PRIVATE)
+def private_places(*, anywhere: bool = False) -> tuple[str, ...]:
+    """PRIVATE for the account that runs hermes, canonical; `anywhere`: of every home, wherever that is."""
+    own = tuple(canonical(os.path.expanduser(place)) for place in PRIVATE)
+    homes = [place[1:] for place in PRIVATE if place[0] == "~"] if anywhere else []
+    return own + tuple(f"*{place}{below}" for place in homes for below in ("", "/*"))
 
 
 def acts_by_itself(path: str) -> bool:
     """Whether writing to canonical `path` sets something up that runs, or gives rights, unasked."""
     line = "/" + path.casefold().strip("/") + "/"
     if _self_acting(os.path.expanduser("~")).match(line):
+        return True
+    if any(is_within(path, folder) for folder in _own_programs(os.environ.get("PATH", ""))):
         return True
     return any(_makes_repository(folder, path) for folder in _upwards(os.path.dirname(path)))
 
@@ -153,6 +158,13 @@ def _self_acting(home: str) -> re.Pattern[str]:
         start = "" if place[0] == "/" else "(?:/.*)?/"
         patterns.append(start + re.escape(place.casefold()).replace(r"\*", "[^/]*") + "/")
     return re.compile("|".join(patterns), re.DOTALL)
+
+
+@functools.lru_cache(maxsize=4)
+def _own_programs(path: str) -> tuple[str, ...]:
+    """The folders of PATH that are not the system's: what lies there runs under the name of any command."""
+    folders = [canonical(folder) for folder in path.split(os.pathsep) if os.path.isabs(folder)]
+    return tuple(each for each in folders if not any(is_within(each, system) for system in _SYSTEM))
 
 
 def _makes_repository(folder: str, path: str) -> bool:

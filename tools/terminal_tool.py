@@ -37,10 +37,7 @@ def cleanup_vm(task_id: str) -> None:
 
 
 def describe_terminal(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
-    """The whole command, and what else decides about its effect, for a person to judge.
-
-    What a command does with an input of its own, its text does not tell: the gate is not given one to read.
-    """
+    """The whole command, and what else decides about its effect, for a person to judge."""
     command: str = arguments["command"]
     summary = [command]
     cwd = runtime.sandbox.cwd
@@ -51,7 +48,7 @@ def describe_terminal(runtime: ToolRuntime, arguments: dict[str, Any]) -> Effect
         summary.append("in the background")
     if stdin := arguments.get("stdin"):
         summary.append(f"with the input:\n{stdin}")
-    return EffectRequest("terminal", ("exec",), "\n".join(summary), command="" if stdin else command, cwd=cwd)
+    return EffectRequest("terminal", ("exec",), "\n".join(summary), command=command, cwd=cwd, fed=bool(stdin))
 
 
 @tool(effects=("exec",), requires=check_terminal_requirements, describe=describe_terminal)

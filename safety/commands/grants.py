@@ -68,6 +68,8 @@ def grant_for(command: str, cwd: str, reach: Reach, judged: Judgement) -> Grant 
     name = " ".join(word.text for word in words[:length])
     if length == 2 and words[1].text in word_list("never_subcommands"):
         return None
+    if program in word_list("goals") and any(not word.text.startswith("-") for word in words[length:]):
+        return None
     options = frozenset(word.text.partition("=")[0] for word in words[length:] if word.text.startswith("-"))
     if any(option.startswith(tuple(word_list("never_options"))) for option in options) or not all(
         _stays(word, cwd, reach) for word in words[length:]

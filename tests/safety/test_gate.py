@@ -312,3 +312,26 @@ def test_where_nobody_is_there_reading_commands_run_and_the_others_are_refused(t
     assert ask(each, command("git status", tmp_path)).verdict == "allow"
     refused = ask(each, command("rm a", tmp_path))
     assert refused.verdict == "deny" and "--policy" in refused.reason
+
+
+def test_what_a_command_does_with_an_input_of_its_own_is_for_a_person_to_judge(tmp_path: Path) -> None:
+    def fed(command: str) -> EffectRequest:
+        return EffectRequest("terminal", ("exec",), command, command=command, cwd=str(tmp_path), fed=True)
+
+    person = Person("session")
+    asking = gate("auto-edit", tmp_path, person=person)
+    for command in ("cat", "touch x", "git status"):
+        assert asking.decide(fed(command)).verdict == "ask"
+        ask(asking, fed(command))
+        assert asking.decide(fed(command)).verdict == "ask"
+    assert {request.grant for request in person.asked} == {""}
+    assert gate("deny", tmp_path).decide(fed("cat")).verdict == "deny"
+    assert gate("yolo", tmp_path).decide(fed("cat")).verdict == "allow"
+    assert gate("yolo", tmp_path).decide(fed(f"cp x {tmp_path}/own/config.yaml")).verdict == "ask"
+
+
+def test_keys_in_any_home_of_another_machine_are_asked_about(tmp_path: Path) -> None:
+    there = Gate("ask", workspace=str(tmp_path), confinement=Confinement(kind="ssh", writable=(), keys=False))
+    for name in ("/home/other/.ssh/id_rsa", "/root/.aws/credentials", "/Users/me/.netrc"):
+        assert there.decide(reading(Path(name))).verdict == "ask"
+    assert there.decide(reading(Path("/home/other/src/main.c"))).verdict == "allow"

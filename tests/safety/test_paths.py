@@ -112,6 +112,17 @@ def test_the_file_that_would_make_a_folder_a_repository_is_not_ordinary(tmp_path
     assert acts_by_itself(f"{base}/HEAD") and not acts_by_itself(f"{base}/config")
 
 
+def test_what_lies_on_the_path_of_programs_is_not_ordinary(
+    tmp_path: Path, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not acts_by_itself(f"{base}/venv/bin/ls")
+    (tmp_path / "link").symlink_to(tmp_path / "venv")
+    monkeypatch.setenv("PATH", f"{base}/link/bin:{os.environ['PATH']}")
+    assert acts_by_itself(f"{base}/venv/bin/ls")
+    assert not acts_by_itself(f"{base}/venv/lib/ls")
+    assert not acts_by_itself("/usr/bin/new")
+
+
 def test_the_home_is_the_persons_own(home: Path) -> None:
     assert acts_by_itself(f"{home}/bin/ls")
     assert not acts_by_itself(f"{home}/src/bin/ls")

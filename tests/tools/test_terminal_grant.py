@@ -51,11 +51,11 @@ def test_a_simple_command_grants_its_program_and_subcommand(command: str, covers
         "git add ../other", "git add /etc/passwd", "git add .env", "git add ~/.ssh/id",
         "git add --file=/etc/x",
         "npm install https://host/x.tgz", "cat ~/.ssh/id_rsa", "kubectl apply -f x", "make CC=evil",
+        "make test CC=evil", "make test SHELL='sh -c evil'", "make test deploy", "just build publish",
     ],
 )  # fmt: skip
 def test_whatever_could_do_more_grants_nothing(command: str) -> None:
-    found = granted(command)
-    assert found is None or (command == "make CC=evil" and found.options == frozenset())
+    assert granted(command) is None
 
 
 def test_a_grant_covers_the_same_options_and_no_others() -> None:

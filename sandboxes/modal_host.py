@@ -45,8 +45,11 @@ class ModalHost:
         self._sandbox: ModalSandbox = None
         self._watch: asyncio.Task[None] | None = None
         self._programs: set[ModalProgram] = set()
-        self._gone = False
         self._why = ""
+        self.is_gone = False
+        """Its sandbox has ended, or does not answer."""
+        self.on_gone: Callable[[str], None] | None = None
+        """Called with the reason, from the thread of the service, as soon as that is known."""
 
     async def start(self, identity: str) -> None:
         """See `Host.start`."""
@@ -94,7 +97,7 @@ class ModalHost:
     async def _start(self, service: ModalService) -> None:
         await self._end(service)
         self._sandbox = await service.start_sandbox(self._order, self._task_id)
-        self._gone = False
+        self.is_gone = False
         self._watch = asyncio.ensure_future(self._follow(self._sandbox))
 
     async def _launch(
@@ -112,14 +115,14 @@ class ModalHost:
         )  # fmt: skip
         self._programs.add(program)
         program.task.add_done_callback(lambda _: self._programs.discard(program))
-        if self._gone:
+        if self.is_gone:
             program.lose(self._why)
         return program
 
     async def _runs(self) -> bool:
         from modal.exception import Error
 
-        if self._gone or self._sandbox is None:
+        if self.is_gone or self._sandbox is None:
             return False
         try:
             async with asyncio.timeout(30):
@@ -129,7 +132,7 @@ class ModalHost:
             return False
         if ended is not None:
             self._lost(_why(ended))
-        return not self._gone
+        return not self.is_gone
 
     async def _follow(self, sandbox: ModalSandbox) -> None:
         """Learn of its end, which its programs may not tell: their machine is gone with it."""
@@ -145,7 +148,9 @@ class ModalHost:
         self._lost(why)
 
     def _lost(self, why: str) -> None:
-        self._gone, self._why = True, why
+        first, self.is_gone, self._why = not self.is_gone, True, why
+        if first and self.on_gone is not None:
+            self.on_gone(why)
         for program in list(self._programs):
             program.lose(why)
 

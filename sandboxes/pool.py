@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sandboxes.modal_pool import ModalToolBackend as ModalToolBackend
     from sandboxes.pools.contract import SandboxLost as SandboxLost
     from sandboxes.pools.contract import Slot as Slot
     from sandboxes.pools.contract import ToolBackend as ToolBackend

@@ -153,11 +153,13 @@ def _opening(
 
 def _where(settings: Settings) -> str:
     from sandboxes.backend import wants_confinement
+    from sandboxes.confinement.confined import confinement_problem
 
     backend = settings.terminal.backend
     if backend != "local":
         return f", by {backend}"
-    if wants_confinement(settings, attended=False):
+    wanted = wants_confinement(settings, attended=False)
+    if wanted and (settings.terminal.sandbox == "required" or not confinement_problem()):
         without = "" if settings.terminal.network else ", without network"
         return f", confined to their task's own folder{without}"
     return ", as you, on this machine"

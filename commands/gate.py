@@ -88,7 +88,7 @@ def _permissions_of(use: Any) -> Any:
 
     try:
         return use(Permissions(hermes_home() / "permissions.yaml"))
-    except (PermissionsError, OSError) as error:
+    except PermissionsError as error:
         raise click.ClickException(str(error)) from None
 
 

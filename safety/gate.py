@@ -247,7 +247,7 @@ class Gate:
 
         try:
             permissions.add(self.workspace, grant)
-        except (OSError, PermissionsError) as error:
+        except PermissionsError as error:
             log.warning("the permission is not kept: %s", error)
 
     def _lasting_grants(self) -> list[Grant]:

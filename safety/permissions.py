@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from configuration.home import SettingsError, changing, write_private
 
 if TYPE_CHECKING:
     from safety.commands.grants import Grant
@@ -42,7 +43,7 @@ class Permissions:
         ]
 
     def add(self, workspace: str, grant: Grant) -> None:
-        """Raises PermissionsError, OSError."""
+        """Raises PermissionsError."""
         with self._locked():
             kept = [each for each in self.all() if each != (workspace, grant)]
             self._write([*kept, (workspace, grant)])
@@ -50,7 +51,7 @@ class Permissions:
     def remove(self, number: int | None) -> int:
         """Takes back the grant at `number` of `all()`, counted from 1, or every one. How many went.
 
-        Raises IndexError, PermissionsError, OSError.
+        Raises IndexError, PermissionsError.
         """
         with self._locked():
             if number is None:
@@ -101,25 +102,15 @@ class Permissions:
             data.setdefault(folder, []).append({"command": grant.name, "options": options})
         text = "# What you allowed for good, by folder. `hermes gate list` shows it.\n"
         text += yaml.safe_dump(data, allow_unicode=True, sort_keys=True) if data else ""
-        new = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, self.path)
+        write_private(self.path, text)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(
-            self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+            with changing(self.path.parent):
+                yield
+        except SettingsError as error:
+            raise PermissionsError(str(error)) from error
 
 
 def _rows(rows: Any, path: Path) -> list[Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from safety.confinement import Confinement
@@ -17,6 +19,20 @@ from sandboxes.reports import Reports
 from sandboxes.sandbox import SandboxError
 from settings import Settings
 
+_OF_CLIENT = (
+    "MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET", "MODAL_CONFIG_PATH", "MODAL_PROFILE", "MODAL_ENVIRONMENT",
+    "MODAL_SERVER_URL",
+)  # fmt: skip
+"""Variables that the service's client reads."""
+_FAREWELL = (
+    "import sys, time, modal\n"
+    "app = modal.App.lookup(sys.argv[1]).app_id\n"
+    "for pause in (0, 5):\n"  # an order to start it may be under way still
+    "    time.sleep(pause)\n"
+    "    for sandbox in modal.Sandbox.list(app_id=app, tags={'hermes_sandbox': sys.argv[2]}):\n"
+    "        sandbox.terminate()\n"
+)
+
 
 def make_modal_host(settings: Settings, task_id: str, environ: Mapping[str, str]) -> ModalHost:
     """The host of a task; nothing is started yet. Raises SandboxError where a setting cannot be kept."""
@@ -26,18 +42,19 @@ def make_modal_host(settings: Settings, task_id: str, environ: Mapping[str, str]
 class ModalHost:
     """Fulfils `Host`.
 
-    Should hermes be killed, Modal ends the sandbox when it has been idle for `order.idle` seconds or has
-    lived for `order.lifetime`, or the next hermes does before that.
+    Should hermes be killed, `on_death` ends the sandbox; where that fails, the next hermes does, or Modal
+    when it has been idle for `order.idle` seconds or has lived for `order.lifetime`.
     """
 
     name = "modal"
     lasting = False
-    on_death: Sequence[str] = ()
 
     def __init__(self, order: ModalOrder, task_id: str, environ: Mapping[str, str], *, cwd: str = "") -> None:
         self.cwd = cwd
         self.confinement = Confinement(kind="modal", network=order.network, writable=(), keys=False)
-        self.environment: Mapping[str, str] = child_environment(environ)
+        self.environment: Mapping[str, str] = child_environment(environ, _OF_CLIENT)
+        self._tag = secrets.token_hex(8)
+        self.on_death: Sequence[str] = (sys.executable, "-P", "-c", _FAREWELL, order.app, self._tag)
         self._order = order
         self._task_id = task_id
         self._environ = environ
@@ -96,7 +113,7 @@ class ModalHost:
 
     async def _start(self, service: ModalService) -> None:
         await self._end(service)
-        self._sandbox = await service.start_sandbox(self._order, self._task_id)
+        self._sandbox = await service.start_sandbox(self._order, self._task_id, self._tag)
         self.is_gone = False
         self._watch = asyncio.ensure_future(self._follow(self._sandbox))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import math
 import threading
 from collections.abc import Coroutine, Mapping
@@ -120,8 +121,8 @@ class ModalService:
 
     # -- in the loop of the connection ------------------------------------------------------------------
 
-    async def start_sandbox(self, order: ModalOrder, task_id: str) -> ModalSandbox:
-        """Raises SandboxError in plain words."""
+    async def start_sandbox(self, order: ModalOrder, task_id: str, tag: str) -> ModalSandbox:
+        """Raises SandboxError in plain words. `tag` becomes the value of its tag hermes_sandbox."""
         if importlib.util.find_spec("modal") is None:
             raise SandboxError(
                 "modal: the package modal is not installed. Install it with "
@@ -129,7 +130,7 @@ class ModalService:
             )
         try:
             app = await self._app(order.app)
-            creating = asyncio.ensure_future(self._create(app, order, task_id))
+            creating = asyncio.ensure_future(self._create(app, order, task_id, tag))
             try:
                 return await asyncio.shield(creating)
             except asyncio.CancelledError:
@@ -154,6 +155,9 @@ class ModalService:
     async def _app(self, name: str) -> Any:
         import modal
 
+        for each in ("modal-client", "modal-utils"):
+            # Its warnings would be written over a screen that is not its own.
+            logging.getLogger(each).handlers[:] = [logging.NullHandler()]
         if self._client is None:
             token, secret = (self._environ.get(f"MODAL_TOKEN_{each}", "") for each in ("ID", "SECRET"))
             self._mine = bool(token and secret)
@@ -167,7 +171,7 @@ class ModalService:
                 self._see_out(self._end_leftovers(self._apps[name].app_id))
         return self._apps[name]
 
-    async def _create(self, app: Any, order: ModalOrder, task_id: str) -> ModalSandbox:
+    async def _create(self, app: Any, order: ModalOrder, task_id: str, tag: str) -> ModalSandbox:
         import modal
 
         task = "".join(each if each.isalnum() or each in "-_." else "_" for each in task_id)[:60]
@@ -184,7 +188,7 @@ class ModalService:
             timeout=order.lifetime,
             idle_timeout=order.idle,
             block_network=not order.network,
-            tags={**_owner_tags(owner_label()), "hermes_task": task or "_"},
+            tags={**_owner_tags(owner_label()), "hermes_task": task or "_", "hermes_sandbox": tag},
         )  # fmt: skip
 
     async def _end_when_made(self, creating: asyncio.Future[ModalSandbox]) -> None:

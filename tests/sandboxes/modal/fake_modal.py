@@ -100,6 +100,10 @@ class FakeModal:
         """Its longest life is over."""
         self._call(self.finish(self.sandboxes[id], _DONE.GENERIC_STATUS_TIMEOUT))
 
+    def wait_for_end(self, id: str, seconds: float) -> None:
+        """Raises TimeoutError if it is still there then."""
+        self._call(asyncio.wait_for(self.sandboxes[id].ended.wait(), seconds))
+
     def leave(self, name: str, tags: dict[str, str]) -> None:
         """Somebody else's sandbox, which has the tag `name` too."""
         self.images["im-0"] = "left"

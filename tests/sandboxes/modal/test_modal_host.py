@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from tests.sandboxes.modal.fake_modal import FakeModal
 
 pytestmark = pytest.mark.long
+REPOSITORY = Path(__file__).parents[3]
 PROFILES = {
     "train": ModalProfile(image="torch:2", gpu="H100:2", memory=65_536, secrets=["wandb"]),
     "lean": ModalProfile(image="lean:4", cpu=0.5),
@@ -70,6 +73,7 @@ async def test_the_settings_reach_modal(modal: FakeModal) -> None:
     assert (definition.resources.milli_cpu, definition.resources.memory_mb) == (2000, 2048)
     assert played.gpu == ""
     assert asked(modal, "AppGetOrCreateRequest")[0].app_name == "mine"
+    assert played.tags.pop("hermes_sandbox")
     assert played.tags == {**_owner_tags(owner_label()), "hermes_task": "task_7_a"}
     assert all(len(value) < 63 for value in played.tags.values())
     assert modal.tokens == {("ak-test", "as-test")}
@@ -224,6 +228,21 @@ async def test_sandboxes_of_a_dead_hermes_are_ended_and_no_others(modal: FakeMod
     assert sorted(each.tags["name"] for each in modal.living) == ["alive", "elsewhere"]
     for each in modal.living:
         modal.vanish(each.id)
+
+
+def test_the_sandbox_ends_when_hermes_is_killed(modal: FakeModal) -> None:
+    script = (
+        "import asyncio, os\n"
+        "from sandboxes.backend import make_sandbox\n"
+        "from settings import Settings, TerminalSettings\n"
+        "made = make_sandbox(Settings(terminal=TerminalSettings(backend='modal')), 'task', '/', os.environ)\n"
+        "asyncio.run(made.exec('sleep 600 &', timeout=30))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=False)
+    assert killed.returncode == -9
+    (played,) = modal.sandboxes.values()
+    modal.wait_for_end(played.id, 30)
 
 
 @in_a_loop

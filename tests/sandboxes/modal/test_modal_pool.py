@@ -113,16 +113,20 @@ async def test_profiles_have_pools_of_their_own_at_once(modal: FakeModal) -> Non
 @in_a_loop
 async def test_twenty_tasks_over_four_slots_lose_nothing_when_a_sandbox_vanishes(modal: FakeModal) -> None:
     done: dict[str, str] = {}
-    lost = 0
+    lost = busy = 0
 
     async def task(backend: ModalToolBackend, name: str) -> None:
-        nonlocal lost
+        nonlocal lost, busy
         while name not in done:
             slot = await backend.acquire(name)
             try:
                 before = await use(backend, slot, command="ls -A ~ | grep -v '^.tmp$'; true")
                 assert before.output == ""
-                await use(backend, slot, command=f"echo {name} > ~/name; sleep 0.2")
+                busy += 1
+                try:
+                    await use(backend, slot, command=f"echo {name} > ~/name; sleep 0.5")
+                finally:
+                    busy -= 1
                 done[name] = (await use(backend, slot, command="cat ~/name")).output
             except SandboxLost:
                 lost += 1
@@ -131,8 +135,8 @@ async def test_twenty_tasks_over_four_slots_lose_nothing_when_a_sandbox_vanishes
 
     async with pool(**{"": ProfileLimits(2, 2, 2)}) as backend:
         tasks = [asyncio.ensure_future(task(backend, f"task-{number}")) for number in range(20)]
-        while len(done) < 5:
-            await asyncio.sleep(0.05)
+        while len(done) < 4 or busy < 3:  # more than one sandbox has slots
+            await asyncio.sleep(0.01)
         await asyncio.to_thread(modal.vanish, modal.living[0].id)
         await asyncio.gather(*tasks)
     assert done == {f"task-{number}": f"task-{number}\n" for number in range(20)}

@@ -125,7 +125,7 @@ def test_a_sequence_that_comes_in_pieces_is_none_either(begin: Callable[..., Ter
         Step(tool_calls=[Call("terminal", {"command": command})]), Step(text="Fine.")
     ) as server:
         terminal = talk(begin, server, "--yolo")
-        terminal.wait_for("│ seen")
+        terminal.wait_for("│ seen", 40)
         terminal.wait_for("Fine.")
         leave(terminal)
 

@@ -140,9 +140,8 @@ class Foothold:
                 on_text=on_text, stop_after=stop_after,
             )  # fmt: skip
         except OSError as error:
-            raise SandboxError(
-                f"{self.host.name}: {error.strerror or error}: {error.filename or ''}"
-            ) from error
+            where = f": {error.filename}" if error.filename else ""
+            raise SandboxError(f"{self.host.name}: {error.strerror or error}{where}") from error
         finally:
             if stdin != subprocess.DEVNULL:
                 os.close(stdin)

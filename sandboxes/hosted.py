@@ -116,7 +116,7 @@ class HostedSandbox:
 
     async def run(self, argv: Sequence[str], *, timeout: float, max_bytes: int) -> tuple[int, bytes]:
         """See `Sandbox.run`. stderr is dropped. 127: no such program; 124: timed out. After `max_bytes` of
-        output the program is killed (137)."""
+        output the program is killed (137). Raises SandboxError where the host went while it ran."""
         with self._in_use():
             await self._up()
             marker = self._marker(self._next())
@@ -129,7 +129,12 @@ class HostedSandbox:
             finally:
                 if code == TIMED_OUT or len(output) >= max_bytes:
                     await self._foothold.end_marked(marker, 0)
-            return 137 if len(output) >= max_bytes else 127 if code == 126 else code, output
+            if len(output) >= max_bytes:
+                return 137, output
+            if code > 125 and await self._foothold.lost():
+                why = self.host.why_gone() or "it was lost"
+                raise SandboxError(f"{self.host.name}: {why} while {argv[0]} ran")
+            return 127 if code == 126 else code, output
 
     async def spawn(self, command: str, *, workdir: str | None = None) -> BackgroundProcess:
         """See `Sandbox.spawn`. It begins with the session's state and never changes it."""

@@ -47,7 +47,8 @@ class Started(Protocol):
 
 
 class RunningCommand:
-    """Starts `argv` in a session of its own, stdout and stderr in one pipe; raises OSError as Popen does.
+    """Starts `argv` in a session of its own, stdout and stderr in one pipe; raises OSError as Popen does, and
+    where a word can be no argument.
 
     Args:
         marker: value of the variable that names the process tree; ends with ".".
@@ -90,6 +91,8 @@ class RunningCommand:
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], None]] = []
         self._buffer = bytearray(_CHUNK)
+        if not all(map(_can_be_given, argv)):
+            raise OSError(errno.EINVAL, "an argument can hold neither NUL nor half a character")
         self._pipe, writer = os.pipe()
         self._said, errors = os.pipe() if reports is not None else (-1, stderr)
         try:
@@ -323,6 +326,13 @@ class RunningCommand:
             # Refused where the user's pipes use up their share; the small pipe works as well.
             with contextlib.suppress(OSError):
                 fcntl.fcntl(self._pipe, _F_SETPIPE_SZ, _LARGE_CHUNK)
+
+
+def _can_be_given(word: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(word)
+    except UnicodeEncodeError:
+        return False
 
 
 def _group_of(pid: int) -> int:

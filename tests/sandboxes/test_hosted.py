@@ -70,6 +70,16 @@ class Fragile(PlainHost):
         return await super().launch(argv, **how)
 
 
+class Falling(Fragile):
+    """Goes while a program runs that is killed by that."""
+
+    async def launch(self, argv: Sequence[str], **how: Any) -> Program:
+        program = await super().launch(argv, **how)
+        if "kill -9 $$" in argv:
+            self.is_there = False
+        return program
+
+
 class Deaf(PlainHost):
     """Loses the connection when the first command has begun, and its word of that."""
 
@@ -173,4 +183,26 @@ async def test_the_first_call_already_knows_where_relative_paths_lead(tmp_path: 
     assert reply.status == "ok"
     assert (await sandbox.exec("cat note.txt", timeout=10)).output.text == "x"
     assert Path(sandbox.cwd, "note.txt").is_relative_to(tmp_path)
+    await sandbox.close()
+
+
+@in_a_loop
+async def test_what_a_program_would_have_said_is_not_taken_for_nothing_when_its_host_goes(
+    tmp_path: Path,
+) -> None:
+    sandbox = HostedSandbox("t", Falling(str(tmp_path)))
+    with pytest.raises(SandboxError, match="while bash ran"):
+        await sandbox.run(["bash", "-c", "kill -9 $$"], timeout=10, max_bytes=100)
+    assert await sandbox.run(["echo", "on"], timeout=10, max_bytes=100) == (0, b"on\n")
+    await sandbox.close()
+
+
+@pytest.mark.parametrize("word", ["a\0b", "a\ud800b"])
+@in_a_loop
+async def test_a_word_that_can_be_no_argument_is_refused_and_harms_nothing(tmp_path: Path, word: str) -> None:
+    sandbox = HostedSandbox("t", Fragile(str(tmp_path)))
+    await sandbox.exec("export KEPT=1", timeout=10)
+    with pytest.raises(SandboxError, match="neither NUL nor half a character"):
+        await sandbox.run(["echo", word], timeout=10, max_bytes=100)
+    assert (await sandbox.exec("echo $KEPT", timeout=10)).output.text == "1\n"
     await sandbox.close()

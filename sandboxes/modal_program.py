@@ -53,6 +53,7 @@ class ModalProgram:
         self._why = ""
         self._begun = False
         self._unwanted = False
+        self._announcing = False
         self._waiting: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
         self._told = asyncio.Event()
@@ -94,7 +95,8 @@ class ModalProgram:
 
     def _break_off(self) -> None:
         first, self._unwanted = not self._unwanted, True
-        if first and self._begun:  # one that has not begun would not get to say that it ended
+        # One that has not begun, or just says that it ended, would not get to say so.
+        if first and self._begun and not self._announcing:
             self.task.cancel()
 
     async def _run(self, start: Callable[[], Awaitable[Started]]) -> None:
@@ -113,7 +115,7 @@ class ModalProgram:
             ]  # fmt: skip
             code = await self._end_of(*tasks[:3])
             await self._announce(code, is_open=not tasks[0].done())
-            if self.is_open:
+            if self.is_open and not self._unwanted:
                 await tasks[0]
         except asyncio.CancelledError:
             await self._announce(LOST if self._why else KILLED, is_open=False)
@@ -212,12 +214,14 @@ class ModalProgram:
         """Let it be known, once. What comes after is read, but not shown."""
         if self.exit_code is not None:
             return
+        self._announcing = True
         if self._why:
             self._reports.feed(f"{self._why}\n".encode())
         self._relay.flush(final=True)
         self._relay = TextRelay(None)
         if not is_open:
-            await asyncio.shield(asyncio.to_thread(self.capture.finish))
+            await asyncio.to_thread(self.capture.finish)
+        self._announcing = False
         self.is_open = is_open
         self.exit_code = code
         self._notify()

@@ -21,9 +21,10 @@ find_marked() { # sets `found`, oldest first
   alive
 } 2> /dev/null
 
-alive() { # drops from `found` who has ended but was not waited for
+alive() { # drops from `found` this script, and who has ended but was not waited for
   local each state kept=()
   for each in "${found[@]}"; do
+    if [ "$each" = $$ ]; then continue; fi # where nothing lies between hermes and the host, this is marked itself
     if [ -r "/proc/$each/stat" ]; then
       state=$(< "/proc/$each/stat") && state=${state##*) }
       case $state in Z* | X* | '') continue ;; esac

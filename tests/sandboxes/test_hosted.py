@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import random
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Coroutine, Sequence
@@ -20,6 +21,7 @@ from safety.gate import Gate
 from sandboxes.foothold import OWN_FOLDER
 from sandboxes.host import Program
 from sandboxes.hosted import HostedSandbox
+from sandboxes.process_tree import find_tree
 from sandboxes.reports import Reports
 from sandboxes.sandbox import SandboxError
 from tests.sandboxes.conformance.plain_host import PlainHost
@@ -206,3 +208,14 @@ async def test_a_word_that_can_be_no_argument_is_refused_and_harms_nothing(tmp_p
         await sandbox.run(["echo", word], timeout=10, max_bytes=100)
     assert (await sandbox.exec("echo $KEPT", timeout=10)).output.text == "1\n"
     await sandbox.close()
+
+
+@in_a_loop
+async def test_closing_ends_also_what_ignores_being_asked(tmp_path: Path) -> None:
+    sandbox = HostedSandbox("t", PlainHost(str(tmp_path)))
+    script = "trap '' TERM; echo $$ > pid; exec sleep 60"
+    await sandbox.exec(f"setsid bash -c {shlex.quote(script)} < /dev/null &> /dev/null &", timeout=10)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        await asyncio.sleep(0.02)
+    await sandbox.close()
+    assert not find_tree(f"{sandbox.identity}.", ())

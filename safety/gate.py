@@ -177,7 +177,7 @@ class Gate:
         if request.grant and request.grant in self._granted:
             return Decision("allow", f"you allowed {request.grant} for this session", "session")
         if self.mode == "auto-edit" and set(request.effects) <= {"read", "write"}:
-            if request.paths and all(self.inside(path) for path in request.paths):
+            if request.paths and all(self._reach().inside(canonical(path)) for path in request.paths):
                 return Decision("allow", "the policy is auto-edit and the file is inside the working folder")
             return Decision("ask", "the file is outside the working folder")
         return Decision("ask", f"it wants to {_spell(request.effects)}")

@@ -335,3 +335,12 @@ def test_keys_in_any_home_of_another_machine_are_asked_about(tmp_path: Path) -> 
     for name in ("/home/other/.ssh/id_rsa", "/root/.aws/credentials", "/Users/me/.netrc"):
         assert there.decide(reading(Path(name))).verdict == "ask"
     assert there.decide(reading(Path("/home/other/src/main.c"))).verdict == "allow"
+
+
+def test_in_a_container_files_are_judged_as_commands_there_are(tmp_path: Path) -> None:
+    inside = Confinement(kind="docker", network=False, writable=(), keys=False)
+    there = Gate("auto-edit", workspace=str(tmp_path), explicit=True, confinement=inside)
+    command = EffectRequest("terminal", ("exec",), "", command="cp a /workspace/b", cwd="/workspace")
+    assert there.decide(command).verdict == "allow"
+    assert there.decide(writing(Path("/workspace/b"))).verdict == "allow"
+    assert there.decide(writing(tmp_path / ".git/hooks/pre-commit")).verdict == "ask"

@@ -125,6 +125,9 @@ class FakeModal:
     async def _close(self) -> None:
         for sandbox in self.living:
             await self.finish(sandbox, _DONE.GENERIC_STATUS_TERMINATED)
+        for sandbox in self.sandboxes.values():
+            for execution in sandbox.executions.values():
+                await execution.process.wait()  # one that was begun as its sandbox ended
         self._server.close()
         for protocol in self._server.protocols:
             if protocol.processor is not None:
@@ -177,6 +180,8 @@ class FakeModal:
                 os.kill(sandbox.inside, signal.SIGKILL)
             assert sandbox.process is not None
             await sandbox.process.wait()
+            for execution in sandbox.executions.values():
+                await execution.process.wait()
             sandbox.ended.set()
 
     def find(self, id: str) -> PlayedSandbox:

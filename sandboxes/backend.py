@@ -126,7 +126,7 @@ def _host(
 
             return make_ssh_host(settings, task_id, environ)
         case "modal":
-            from sandboxes.modal_host import make_modal_host
+            from sandboxes.modal.modal_host import make_modal_host
 
             return make_modal_host(settings, task_id, environ)
         case "nomad":

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sandboxes.modal_pool import ModalToolBackend as ModalToolBackend
+    from sandboxes.modal.modal_pool import ModalToolBackend as ModalToolBackend
     from sandboxes.pools.contract import SandboxLost as SandboxLost
     from sandboxes.pools.contract import Slot as Slot
     from sandboxes.pools.contract import ToolBackend as ToolBackend
@@ -23,7 +23,7 @@ _MODULES = {
     "ToolResult": "contract", "PoolLimits": "slot_pool", "SlotPool": "slot_pool",
     "LocalProvider": "local_provider", "DockerProvider": "docker_provider", "NomadToolBackend": "nomad_pool",
 }  # fmt: skip
-_OTHERS = {"ModalToolBackend": "sandboxes.modal_pool"}
+_OTHERS = {"ModalToolBackend": "sandboxes.modal.modal_pool"}
 __all__ = [*_MODULES, *_OTHERS]
 
 

@@ -22,7 +22,7 @@ from sandboxes.sandbox import SandboxError
 from tests.sandboxes.apptainer.conftest import Begin
 from tests.sandboxes.apptainer_images import docker_archive, image_file
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[3]
 USER = """
 import asyncio, os, sys

@@ -11,7 +11,7 @@ import pytest
 from sandboxes.sandbox import SandboxError
 from tests.sandboxes.apptainer.conftest import Begin
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.thorough
 
 
 def test_nothing_of_the_environment_is_inside_but_what_is_passed(

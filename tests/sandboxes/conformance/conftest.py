@@ -13,7 +13,9 @@ import pytest
 from sandboxes.sandbox import BackgroundProcess, ExecResult, Sandbox
 from tests.sandboxes.conformance.places import NAMES, Place
 
-QUICK = ("local", "plain", "bubblewrap", "landlock")
+TIERS = {"docker": [pytest.mark.long], "ssh": [pytest.mark.long]}
+TIERS |= {name: [] for name in ("local", "plain", "bubblewrap", "landlock")}
+"""The other places are for the thorough tier."""
 
 
 class Bench:
@@ -42,7 +44,7 @@ class Bench:
 
 @pytest.fixture(
     scope="session",
-    params=[pytest.param(name, marks=[] if name in QUICK else pytest.mark.long) for name in NAMES],
+    params=[pytest.param(name, marks=TIERS.get(name, [pytest.mark.thorough])) for name in NAMES],
 )
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     name: str = request.param

@@ -11,7 +11,7 @@ import pytest
 
 from configuration.sandbox_settings import ModalSettings
 from sandboxes.hosted import HostedSandbox
-from sandboxes.modal_host import make_modal_host
+from sandboxes.modal.modal_host import make_modal_host
 from sandboxes.sandbox import Sandbox
 from settings import Settings, TerminalSettings
 from tests.sandboxes.conformance.places import Place

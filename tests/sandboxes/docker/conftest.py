@@ -18,6 +18,15 @@ from tests.sandboxes.engine import Engine, docker_engine, podman_engine
 ENGINES = {"docker": docker_engine, "podman": podman_engine}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """An engine takes its time: docker belongs to the long tier, podman to the thorough one."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            podman = "podman" in getattr(item, "callspec", item).__dict__.get("params", {}).values()
+            item.add_marker(pytest.mark.thorough if podman else pytest.mark.long)
+
+
 @pytest.fixture(scope="session")
 def docker() -> Iterator[Engine]:
     with docker_engine() as engine:

@@ -14,7 +14,6 @@ import pytest
 from tests.sandboxes.engine import Engine
 from tests.server.scripted_server import Call, ScriptedServer, Step, scripted_server
 
-pytestmark = pytest.mark.long
 CLI = [sys.executable, str(Path(__file__).parents[3] / "cli.py")]
 COMMANDS = (
     "cat /proc/sys/kernel/hostname",

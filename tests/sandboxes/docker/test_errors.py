@@ -19,8 +19,6 @@ from sandboxes.sandbox import SandboxError
 from tests.sandboxes.containers import container_host
 from tests.sandboxes.engine import Engine, docker_engine, wait_ready
 
-pytestmark = pytest.mark.long
-
 
 def refused(engine: Engine, folder: Path, **how: object) -> str:
     """What is said when a command is tried."""

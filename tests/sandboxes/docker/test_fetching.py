@@ -15,8 +15,6 @@ from sandboxes.process_tree import find_tree
 from tests.sandboxes.containers import container_host
 from tests.sandboxes.engine import Engine
 
-pytestmark = pytest.mark.long
-
 
 def test_it_can_be_broken_off_and_leaves_nothing(engine: Engine, folder: Path) -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as registry:  # it never says a word

@@ -18,8 +18,6 @@ from tests.sandboxes.containers import container_host
 from tests.sandboxes.docker.conftest import Begin
 from tests.sandboxes.engine import Engine
 
-pytestmark = pytest.mark.long
-
 HERMES = """
 import asyncio, sys
 from pathlib import Path

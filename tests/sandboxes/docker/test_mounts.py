@@ -14,8 +14,6 @@ from sandboxes.sandbox import SandboxError
 from tests.sandboxes.docker.conftest import Begin
 from tests.sandboxes.engine import Engine
 
-pytestmark = pytest.mark.long
-
 
 def test_the_working_folder_is_at_the_same_path_and_both_sides_see_it(
     engine: Engine, begin: Begin, folder: Path

@@ -12,7 +12,6 @@ from sandboxes.sandbox import SandboxError
 from tests.sandboxes.docker.conftest import Begin
 from tests.sandboxes.engine import Engine
 
-pytestmark = pytest.mark.long
 CANARY = "sk-canary-1234567890"
 
 

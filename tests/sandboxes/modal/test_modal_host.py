@@ -19,8 +19,8 @@ from configuration.sandbox_settings import ModalProfile, ModalSettings
 from sandboxes.backend import make_sandbox
 from sandboxes.hosted import HostedSandbox
 from sandboxes.leftovers import owner_label
-from sandboxes.modal_host import make_modal_host
-from sandboxes.modal_service import ModalService, _owner_tags
+from sandboxes.modal.modal_host import make_modal_host
+from sandboxes.modal.modal_service import ModalService, _owner_tags
 from sandboxes.sandbox import SandboxError
 from settings import Settings, TerminalSettings
 from tests.sandboxes.modal.loop import in_a_loop

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from configuration.sandbox_settings import ModalProfile, ModalSettings
-from sandboxes.modal_pool import ModalToolBackend, ProfileLimits
+from sandboxes.modal.modal_pool import ModalToolBackend, ProfileLimits
 from sandboxes.pool import SandboxLost, Slot, ToolResult
 from sandboxes.sandbox import SandboxError
 from settings import Settings, TerminalSettings
@@ -20,7 +20,7 @@ from tests.sandboxes.modal.loop import in_a_loop
 if TYPE_CHECKING:
     from tests.sandboxes.modal.fake_modal import FakeModal
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.thorough
 SETTINGS = Settings(
     terminal=TerminalSettings(backend="modal"),
     modal=ModalSettings(profiles={"gpu": ModalProfile(image="torch:2", gpu="T4")}),

@@ -205,7 +205,7 @@ def test_the_client_asks_as_documented(tmp_path: Path) -> None:
     run(work())
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_nothing_is_lost_or_doubled_while_allocations_are_killed(tmp_path: Path) -> None:
     async def work() -> None:
         async with cluster(tmp_path) as nomad:

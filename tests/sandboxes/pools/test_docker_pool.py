@@ -23,7 +23,7 @@ from tests.sandboxes.engine import Engine, docker_engine
 from tests.sandboxes.pools.load import load
 from tests.sandboxes.root_archive import PROGRAMS, write_root
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.thorough
 IMAGE = "hermes-test/executor:1"
 _PYTHON = Path("/usr/bin/python3")
 

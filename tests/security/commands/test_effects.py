@@ -15,7 +15,7 @@ from safety.commands.rules import find_rule
 from tests.security.commands.workplace import corpus, decided, gate_for, make_project
 
 BASH = shutil.which("bash") or ""
-pytestmark = [pytest.mark.long, pytest.mark.skipif(not BASH, reason="bash is missing")]
+pytestmark = [pytest.mark.skipif(not BASH, reason="bash is missing")]
 ENDLESS = ("tail -f", "docker", "kubectl", "gh ", "journalctl -f", "sleep", "top")
 PROGRAMS = """
 ls cat tac head tail wc grep sort uniq cut tr paste join comm fold expand diff cmp md5sum cksum
@@ -52,6 +52,7 @@ def run(command: str, folder: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_everyday_commands_that_pass_as_reading_change_nothing(home: Path) -> None:
     project = make_project(home / "project")
     gate = gate_for(project, home, trusted=False)
@@ -68,6 +69,7 @@ def test_everyday_commands_that_pass_as_reading_change_nothing(home: Path) -> No
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.thorough
 def test_commands_made_at_random_that_pass_as_reading_change_nothing(home: Path) -> None:
     """Each program with its own options and with dangerous ones, in any order; what passes is run."""
     project = home / "project"

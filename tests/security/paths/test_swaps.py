@@ -18,7 +18,7 @@ from tools.catalog import load_tool
 from tools.runtime import ToolReply
 
 SWAPPER = Path(__file__).with_name("swapper.py")
-ROUNDS = [400, pytest.param(2000, marks=pytest.mark.long)]
+ROUNDS = [400, pytest.param(2000, marks=pytest.mark.thorough)]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from tests.server.script import Call
 from tests.server.scripted_server import ScriptedServer, Step, scripted_server
 from trajectories.session_load import load_session
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 SEED = int(os.environ.get("SWEEP_SEED", "11"))
 GONE_WITHIN = 1.0
 KINDS = {
@@ -36,6 +36,9 @@ KINDS = {
     "empty environment": "env -i sleep 777 & sleep 777",
     "empty environment, own session": "env -i setsid sleep 777 & sleep 777",
 }
+
+FIRST = (("foreground", False), ("double fork", True), ("ignores TERM", False), ("stopped", True))
+THOROUGH = pytest.mark.thorough
 
 
 @pytest.fixture
@@ -79,8 +82,14 @@ def begun(server: ScriptedServer, hermes: Hermes, count: int) -> Callable[[], bo
     return lambda: len(server.requests) >= count and (hermes.folder / "started").exists()
 
 
-@pytest.mark.parametrize("background", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "background"),
+    [
+        pytest.param(kind, background, marks=pytest.mark.long if (kind, background) in FIRST else THOROUGH)
+        for kind in KINDS
+        for background in (False, True)
+    ],
+)
 def test_nothing_a_command_started_outlives_a_killed_hermes(
     kind: str, background: bool, hermes: Hermes
 ) -> None:
@@ -104,7 +113,9 @@ def test_nothing_a_command_started_outlives_a_killed_hermes(
         check_messages(server.last["messages"])
 
 
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=THOROUGH if part else pytest.mark.long) for part in range(3)]
+)
 def test_killed_between_the_decision_and_the_start_nothing_unrecorded_runs(part: int, hermes: Hermes) -> None:
     """The moments around the answer that holds the call, some milliseconds apart."""
     chance = random.Random(f"{SEED} {part}")
@@ -141,6 +152,7 @@ def open_prompt(hermes: Hermes) -> Iterator[Callable[..., Terminal]]:
         terminal.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["foreground", "double fork", "ignores TERM"])
 def test_a_killed_prompt_leaves_nothing_either(
     kind: str, hermes: Hermes, open_prompt: Callable[..., Terminal]
@@ -160,6 +172,7 @@ def test_a_killed_prompt_leaves_nothing_either(
             check_saved(hermes, server)
 
 
+@pytest.mark.long
 def test_killed_while_a_question_is_open_nothing_has_run(
     hermes: Hermes, open_prompt: Callable[..., Terminal]
 ) -> None:

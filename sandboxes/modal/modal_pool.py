@@ -23,9 +23,9 @@ from typing import Any
 from sandboxes.bounded_output import OutputCapture
 from sandboxes.executor.tools import FILE_LIMIT, OUTPUT_LIMIT, BadCall, wanted
 from sandboxes.hosted import HostedSandbox
-from sandboxes.modal_host import ModalHost
-from sandboxes.modal_program import ModalProgram
-from sandboxes.modal_service import ModalOrder, modal_order
+from sandboxes.modal.modal_host import ModalHost
+from sandboxes.modal.modal_program import ModalProgram
+from sandboxes.modal.modal_service import ModalOrder, modal_order
 from sandboxes.pools.contract import SandboxLost, Slot, ToolCall, ToolResult
 from sandboxes.pools.provider import RESET_SECONDS
 from sandboxes.pools.slot_pool import PoolLimits, SlotPool

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from safety.confinement import Confinement
 from sandboxes.bounded_output import OutputCapture
 from sandboxes.child_environment import child_environment
-from sandboxes.modal_program import ModalProgram
-from sandboxes.modal_service import ModalOrder, ModalSandbox, ModalService, modal_order
+from sandboxes.modal.modal_program import ModalProgram
+from sandboxes.modal.modal_service import ModalOrder, ModalSandbox, ModalService, modal_order
 from sandboxes.reports import Reports
 from sandboxes.sandbox import SandboxError
 from settings import Settings

@@ -38,8 +38,7 @@ def explain(mode: Mode | None, cwd: str, as_json: bool, command: tuple[str, ...]
     tried = _make_gate(mode, cwd, attended=True)
     if command:
         text = " ".join(command)
-        alone = _make_gate(mode, cwd, attended=False)
-        click.echo(_json_line(tried, text, cwd) if as_json else _told(tried, alone, text, cwd))
+        click.echo(_json_line(tried, text, cwd) if as_json else _told(tried, mode, text, cwd))
     elif as_json:
         for line in _answers(tried, cwd):
             sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace") + b"\n")
@@ -93,7 +92,9 @@ def _permissions_of(use: Any) -> Any:
 
 
 def _make_gate(mode: Mode | None, cwd: str, *, attended: bool) -> Gate:
-    """The gate as a conversation in `cwd` would have it."""
+    """The gate as a conversation in `cwd` would have it, were its policy `mode`."""
+    from msgspec.structs import replace
+
     from safety.gate import Gate
     from safety.permissions import Permissions
     from sandboxes.backend import confinement
@@ -103,16 +104,18 @@ def _make_gate(mode: Mode | None, cwd: str, *, attended: bool) -> Gate:
     folder = Path(cwd).resolve()
     trusted = is_trusted(folder)
     settings = load_settings(cwd=folder, project_trusted=trusted).settings
+    if mode:
+        settings = replace(settings, gate=replace(settings.gate, mode=mode))
     try:
         held = confinement(settings, str(folder), os.environ, attended=attended)
     except SandboxError as error:
-        raise click.ClickException(f"commands could not run at all: {error}") from None
-    chosen: Mode = mode or settings.gate.mode or "ask"
+        raise click.ClickException(f"hermes would refuse to run any command: {error}") from None
+    chosen: Mode = settings.gate.mode or "ask"
     return Gate(
         chosen,
         workspace=str(folder),
         protected=(str(hermes_home()), str(logs_dir())),
-        explicit=bool(mode or settings.gate.mode),
+        explicit=bool(settings.gate.mode),
         trusted=trusted,
         confinement=held,
         permissions=Permissions(hermes_home() / "permissions.yaml"),
@@ -155,12 +158,11 @@ def _answers(tried: Gate, cwd: str) -> Iterator[str]:
             yield json.dumps({"error": "this line is not a JSON string"})
 
 
-def _told(tried: Gate, alone: Gate, command: str, cwd: str) -> str:
+def _told(tried: Gate, mode: Mode | None, command: str, cwd: str) -> str:
     """For a person: what happens where somebody can be asked, and where nobody can."""
     from safety.terminal_text import neutralize
 
     decision = tried.decide(_request(command, cwd))
-    unattended = asyncio.run(alone.authorize(_request(command, cwd)))
     lines = [
         f"{decision.verdict}: {decision.reason}",
         f"  part        {decision.part or '-'}",
@@ -168,12 +170,23 @@ def _told(tried: Gate, alone: Gate, command: str, cwd: str) -> str:
         f"  effects     {', '.join(decision.effects) or 'none'}",
         f"  policy      {tried.mode}, in a folder {'you trust' if tried.trusted else 'not trusted'}",
         f"  held by     {_spelled(tried.confinement)}",
-        f"  unattended  {unattended.verdict}, held by {_spelled(alone.confinement)}",
+        f"  unattended  {_told_unattended(mode, command, cwd)}",
     ]
     return neutralize("\n".join(lines))
+
+
+def _told_unattended(mode: Mode | None, command: str, cwd: str) -> str:
+    try:
+        alone = _make_gate(mode, cwd, attended=False)
+    except click.ClickException as error:
+        return error.message
+    decision = asyncio.run(alone.authorize(_request(command, cwd)))
+    return f"{decision.verdict}, held by {_spelled(alone.confinement)}"
 
 
 def _spelled(held: Confinement) -> str:
     if held.kind == "none":
         return "nothing"
+    if held.kind == "ssh":
+        return "nothing: on the other machine commands do whatever that login may"
     return f"{held.kind}, {'with' if held.network else 'without'} network"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safety.confinement import UNCONFINED, Confinement
+from safety.confinement import Confinement
 from sandboxes.child_environment import child_environment
 from sandboxes.foothold import OWN_FOLDER
 from sandboxes.local import LocalSandbox
@@ -49,6 +49,8 @@ def make_sandbox(
     terminal = settings.terminal
     if files is None and terminal.cwd:
         cwd = os.path.expanduser(terminal.cwd)
+        if terminal.backend not in ELSEWHERE and not os.path.isdir(cwd):
+            raise SandboxError(f"terminal.cwd: the folder {cwd} does not exist")
     cwd = os.path.abspath(cwd)
     host = _host(settings, task_id, cwd, environ, attended=attended)
     spill = None if files is None else str(files)
@@ -85,8 +87,7 @@ def confinement(
     settings: Settings, cwd: str, environ: Mapping[str, str], *, attended: bool = False
 ) -> Confinement:
     """What would hold commands with these settings. Raises SandboxError as `make_sandbox`."""
-    host = _host(settings, "", os.path.abspath(cwd), environ, attended=attended)
-    return UNCONFINED if host is None else host.confinement
+    return make_sandbox(settings, "", cwd, environ, attended=attended).confinement
 
 
 def wants_confinement(settings: Settings, *, attended: bool) -> bool:

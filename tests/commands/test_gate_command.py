@@ -39,6 +39,26 @@ def test_a_person_is_told_what_would_happen_and_why(tmp_path: Path) -> None:
     assert hermes("explain", "--mode", "deny", "--", "rm", "-rf", "x").startswith("deny: ")
 
 
+def test_what_would_hold_a_command_is_told_for_the_policy_that_is_tried(tmp_path: Path) -> None:
+    told = hermes("explain", "--mode", "yolo", "--cwd", str(tmp_path), "--", "rm -rf x")
+    assert "held by     nothing" in told and "unattended  allow, held by nothing" in told
+
+
+def test_settings_with_which_no_command_runs_are_told_instead_of_a_decision(home: Path) -> None:
+    config = home / ".hermes" / "config.yaml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("terminal: {network: false, sandbox: 'off'}\n")
+    told = hermes("explain", "--", "ls", code=1)
+    assert "refuse to run any command" in told and "terminal.network" in told and "allow" not in told
+
+
+def test_ssh_is_not_said_to_hold_anything(home: Path) -> None:
+    config = home / ".hermes" / "config.yaml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("terminal: {backend: ssh}\nssh: {host: other.example}\n")
+    assert "held by     nothing: on the other machine" in hermes("explain", "--", "ls")
+
+
 def test_what_is_invisible_in_a_command_is_shown() -> None:
     assert "<U+202E>" in hermes("explain", "--", "ls \u202e")
 

@@ -12,6 +12,8 @@ import termios
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from safety.terminal_text import stand_in
+
 if TYPE_CHECKING:
     from repl.surface import Listener, Question
 
@@ -112,6 +114,7 @@ class LineTerminal:
             self.idle()
 
     def _take_answer(self, text: str, question: Question, answer: asyncio.Future[str]) -> None:
+        line = text
         if question.keys:
             text = question.keys.get(text.strip().lower(), "")
         if answer.done():
@@ -119,7 +122,8 @@ class LineTerminal:
         if text.strip() or question.hidden:
             answer.set_result(text)
         else:
-            self._write(question.hint + "\n❯ ")
+            told = f"  {stand_in(line)}: none of the choices, and not sent\n" if line.strip() else ""
+            self._write(told + question.hint + "\n❯ ")
 
     def _write(self, text: str) -> None:
         try:

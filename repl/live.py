@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prompt_toolkit.utils import get_cwidth
 
 from repl.kawaii import PLAIN_VERBS, Kawaii, Mood
+from safety.terminal_text import stand_in
 
 if TYPE_CHECKING:
     from repl.surface import Fragments
@@ -137,6 +138,12 @@ def fit(text: str, columns: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "…"
+
+
+def no_answer(text: str, columns: int) -> str:
+    """What is said of `text` where one of the choices was wanted."""
+    told = ": none of the choices, and not sent (the Up key brings it back)"
+    return "  " + fit(one_line(stand_in(text)), max(columns - 3 - get_cwidth(told), 8)) + told
 
 
 def tail_lines(text: str, columns: int, most: int) -> list[str]:

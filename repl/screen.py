@@ -33,8 +33,10 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import DynamicStyle, Style
 from prompt_toolkit.widgets import SearchToolbar
 
+from repl.ink import Ink
 from repl.input_history import InputHistory
 from repl.keys import key_bindings
+from repl.live import no_answer
 from safety.terminal_text import stand_in
 
 if TYPE_CHECKING:
@@ -299,11 +301,17 @@ class Screen:
             if text.strip() or self.question.hidden:
                 self.answer(text)
             return
+        from repl.commands.table import parse_command
+
         if self.answer_by_key(text):
             return
         self.buffer.reset(append_to_history=bool(text.strip()))
-        if text.strip():
+        if not text.strip():
+            return
+        if self.question is None or parse_command(text):
             self.listener.submit(text)
+        else:
+            self.print(Ink(self.color)(no_answer(text, self.columns), "yellow"))
 
     def answer(self, text: str) -> None:
         if self._answer is not None and not self._answer.done():

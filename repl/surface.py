@@ -15,8 +15,9 @@ class Question:
     """A question that is answered in the input line.
 
     With `keys`, one key answers: it maps each key to its answer. Enter alone answers nothing, and other
-    text is a message as ever. Without `keys`, a line of text answers. `hint` is shown above the input line.
-    A `hidden` answer is not shown, kept or completed while it is typed; it may be empty.
+    text is refused and not sent, but for a slash command. Without `keys`, a line of text answers. `hint` is
+    shown above the input line. A `hidden` answer is not shown, kept or completed while it is typed; it may
+    be empty.
     """
 
     hint: str

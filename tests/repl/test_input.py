@@ -6,6 +6,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.repl.terminal import Terminal
 
 Start = Callable[..., Terminal]
@@ -135,19 +137,44 @@ def test_permission_for_the_session_and_denial(repl: Terminal) -> None:
     repl.wait_for("permission was deny")
 
 
-def test_a_sentence_typed_at_a_question_is_a_message_and_no_answer(repl: Terminal) -> None:
+def test_a_sentence_typed_at_a_question_is_neither_an_answer_nor_sent_nor_lost(repl: Terminal) -> None:
     repl.enter("permission")
     repl.wait_for("[y] once")
     for key in "you may say why":
         repl.send(key)
         repl.read(0.02)
     repl.send("\r")
-    repl.wait_for("queued: you may say why")
+    repl.wait_for("you may say why: none of the choices, and not sent")
     repl.read(0.5)
     assert "permission was" not in repl.transcript()
     repl.enter("no")
     repl.wait_for("permission was deny")
-    repl.wait_for("You said: may say why")
+    repl.ready()
+    repl.read(0.3)
+    assert "queued" not in repl.transcript() and "You said" not in repl.transcript()
+    repl.send("\x1b[A")
+    repl.wait_for("❯ you may say why")
+
+
+@pytest.mark.parametrize("wrong", ["x", "?s", "a"])
+def test_a_wrong_answer_is_refused_and_the_choices_stay(repl: Terminal, wrong: str) -> None:
+    repl.enter("permission")
+    repl.wait_for("[y] once")
+    repl.enter(wrong)
+    text = repl.wait_for(f"{wrong}: none of the choices")
+    assert "[y] once" in text.rpartition("none of the choices")[2]
+    repl.send("y")
+    repl.wait_for("permission was once")
+    repl.ready()
+    repl.read(0.3)
+    assert "You said" not in repl.transcript()
+
+
+def test_a_command_typed_at_a_question_is_one_as_ever(repl: Terminal) -> None:
+    repl.enter("permission")
+    repl.wait_for("[y] once")
+    repl.enter("/quit")
+    assert repl.end() == 0
 
 
 def test_escape_at_a_question_is_a_no(repl: Terminal) -> None:

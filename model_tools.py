@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from conversation.event import Notice
 from conversation.round import is_json_object
 from safety.gate import Decision, Gate
 from safety.permissions import Permissions
 from sandboxes.backend import make_sandbox
 from sandboxes.sandbox import SandboxError
 from settings import ToolsetSettings, hermes_home, is_trusted, load_settings, logs_dir
-from tools.runtime import ToolReply, ToolRuntime
+from tools.runtime import PlaceProblem, ToolReply, ToolRuntime
 from tools.tool import ArgumentError, Tool, error_reply
 from tools.untrusted import mark
 
@@ -68,7 +69,7 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
     try:
         bound = tool.bind(arguments)
         if tool.describe is not None:
-            await runtime.sandbox.ready()  # what the gate is told of places is true then
+            await _place(runtime)  # what the gate is told of places is true then
         request = tool.effect_request(runtime, bound)
         asked = time.monotonic()
         decision = await runtime.gate.authorize(request)
@@ -83,6 +84,18 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
     if decision is None or not decision.approval:
         return reply
     return replace(reply, approval=decision.approval, waited=waited)
+
+
+async def _place(runtime: ToolRuntime) -> None:
+    """Have the place where tools work ready. Where it cannot be had, the person is told, too."""
+    try:
+        await runtime.sandbox.ready()
+    except SandboxError as error:
+        problem = runtime.store(PlaceProblem)
+        if not problem.text:
+            runtime.emit(Notice(str(error), "warning"))
+        problem.text = str(error)
+        raise
 
 
 def _failure(tool: Tool, error: Exception) -> ToolReply:

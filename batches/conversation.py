@@ -18,6 +18,7 @@ from batches.task_folder import TaskFolder
 from batches.workplace import Workplace
 from conversation.event import RetryScheduled, TurnFinished
 from settings import Settings
+from tools.runtime import PlaceProblem
 
 if TYPE_CHECKING:
     from run_agent import AIAgent
@@ -75,6 +76,8 @@ async def _converse(
         return TaskResult(task.index, "failed", reason, usage=finished.usage, kind=kind, hint=hint)
     if problems:
         return TaskResult(task.index, "failed", problems[0], usage=finished.usage, kind="disk")
+    if problem := agent.runtime.store(PlaceProblem).text:
+        return TaskResult(task.index, "failed", problem, usage=finished.usage, kind="sandbox")
     return _told(task, plan, place, path, finished)
 
 

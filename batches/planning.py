@@ -18,7 +18,7 @@ from batches.plan import PromptsFile, RunPlan, scrubbed
 from batches.prompts import Prompt
 from configuration.version import VERSION
 from models.providers import OFFLINE, Endpoint, resolve_endpoint
-from sandboxes.backend import ELSEWHERE
+from sandboxes.backend import ELSEWHERE, confinement
 from settings import LoadedSettings, Settings, read_secrets
 from trajectories.session_record import utc_now
 
@@ -158,9 +158,13 @@ def is_held_back(loaded: LoadedSettings) -> bool:
 def is_walled(settings: Settings) -> bool:
     """Whether something confines commands to their task, whatever the policy."""
     from sandboxes.confinement.confined import confinement_problem
+    from sandboxes.sandbox import SandboxError
 
     if settings.terminal.backend != "local":
-        return settings.terminal.backend != "ssh"
+        try:
+            return confinement(settings, os.getcwd(), os.environ).holds
+        except SandboxError:  # each task will say so
+            return settings.terminal.backend != "ssh"
     return settings.terminal.sandbox != "off" and not confinement_problem()
 
 

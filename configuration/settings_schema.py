@@ -167,7 +167,8 @@ def value_from_text(kind: Any, text: str) -> Any:
         SettingsError: a list, table or free value is not valid YAML.
     """
     bare = _bare(kind)
-    kinds = get_args(bare) if get_origin(bare) in (Union, UnionType) else (bare,)
+    choices = get_args(bare) if get_origin(bare) in (Union, UnionType) else (bare,)
+    kinds = tuple(_bare(each) for each in choices)
     word = text.strip().lower()
     if type(None) in kinds and word in ("", "null", "none", "~"):
         return None

@@ -105,7 +105,8 @@ class Gate:
         permissions: Permissions | None = None,
     ) -> None:
         self.mode: Mode = mode
-        self.trusted = trusted
+        # The folder that was trusted is of this machine; the one that commands see there is another.
+        self.trusted = trusted and confinement.kind != "ssh"
         self.confinement = confinement
         self.permissions = permissions
         self.workspace = canonical(workspace)

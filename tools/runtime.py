@@ -42,6 +42,13 @@ AskPerson: TypeAlias = Callable[[str, list[str]], Awaitable[str]]
 
 
 @dataclass(slots=True)
+class PlaceProblem:
+    """Why the place where tools work could not be had at all; "" as long as it could."""
+
+    text: str = ""
+
+
+@dataclass(slots=True)
 class ToolRuntime:
     """One per task (`task_id`): everything stateful hangs on it, so two agents share nothing.
 

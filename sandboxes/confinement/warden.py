@@ -361,6 +361,10 @@ def start(descriptors: list[int]) -> int:
         os.write(stderr, f"{error.filename or ''}: {error.strerror}\n".encode("utf-8", "surrogateescape"))
         finish(status, 127 if isinstance(error, FileNotFoundError) else 126)
         return 0
+    except ValueError as error:  # words that no program can be given: this program must go on
+        os.write(stderr, f"{error}\n".encode("utf-8", "replace"))
+        finish(status, 126)
+        return 0
     finally:
         for each in (request, stdin, stdout, stderr):
             os.close(each)

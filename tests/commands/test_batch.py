@@ -465,3 +465,14 @@ def test_batch_runner_as_a_script_is_the_same_command(batch: Batch) -> None:
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(batch.rows()) == 1
+
+
+def test_conversations_whose_place_cannot_be_had_have_failed_and_are_no_rows(batch: Batch) -> None:
+    batch.hermes.extra["HERMES_DOCKER_HOST"] = f"unix://{batch.hermes.folder}/no-engine"
+    batch.prompts(["go"] * 3)
+    with scripted_server(*tool_turns(1), by="turn") as server:
+        done = batch.run(server.url, "--sandbox", "docker")
+    assert done.code == 1
+    assert batch.rows() == []
+    (first, *_) = batch.lines("failed.jsonl")
+    assert "docker" in first["reason"], first

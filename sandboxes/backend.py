@@ -108,12 +108,35 @@ def place_name(settings: Settings, kind: str) -> str:
     return f"{backend}:{image}" if image else backend
 
 
+def place_told(settings: Settings, held: Confinement) -> str:
+    """For the person: where commands run, and what holds them.
+
+    Where a kernel holds local commands, a second line names the settings that widen it.
+    """
+    backend, terminal = settings.terminal.backend, settings.terminal
+    network = f"with{'' if held.network else 'out'} network"
+    if backend == "ssh":
+        login = f"{settings.ssh.user}@" if settings.ssh.user else ""
+        return f"on {login}{settings.ssh.host} over ssh, as that login"
+    if backend != "local":
+        return f"in {place_name(settings, held.kind).replace(':', ': ', 1)}, {network}"
+    if held.kind == "none":
+        return "on this machine, as you: nothing confines them"
+    folders = " and ".join([terminal.cwd or "this folder", *terminal.writable])
+    widening = "to widen it: terminal.writable, terminal.network, terminal.sandbox"
+    return f"confined to {folders} by {held.kind}, {network}\n{widening}"
+
+
 def _host(
     settings: Settings, task_id: str, cwd: str, environ: Mapping[str, str], *, attended: bool
 ) -> Host | None:
     """None for commands that run as the person's own."""
     hidden = (str(hermes_home(environ)), str(logs_dir(environ)))
-    match settings.terminal.backend:
+    backend = settings.terminal.backend
+    if settings.terminal.env_pass and backend in ("ssh", "nomad"):
+        names = ", ".join(settings.terminal.env_pass)
+        raise SandboxError(f"{backend}: no variable is passed there; take {names} out of terminal.env_pass")
+    match backend:
         case "docker" | "podman":
             from sandboxes.containers.docker_host import make_docker_host
 

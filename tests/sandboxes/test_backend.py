@@ -26,6 +26,13 @@ def test_a_folder_that_is_set_and_does_not_exist_is_an_error(tmp_path: Path) -> 
         make_sandbox(settings_with(cwd=str(tmp_path / "none")), "task", str(tmp_path), os.environ)
 
 
+@pytest.mark.parametrize("backend", ["ssh", "nomad"])
+def test_a_variable_that_cannot_be_passed_is_an_error(backend: str, tmp_path: Path) -> None:
+    settings = settings_with(backend=backend, env_pass=["CI_TOKEN"])
+    with pytest.raises(SandboxError, match=f"{backend}: no variable is passed there; take CI_TOKEN out"):
+        make_sandbox(settings, "task", str(tmp_path), os.environ)
+
+
 def test_no_network_is_an_error_where_nothing_could_keep_it(tmp_path: Path) -> None:
     settings = settings_with(sandbox="off", network=False)
     with pytest.raises(SandboxError, match=r"terminal\.sandbox: required"):

@@ -122,7 +122,7 @@ class LineTerminal:
         if text.strip() or question.hidden:
             answer.set_result(text)
         else:
-            told = f"  {stand_in(line)}: none of the choices, and not sent\n" if line.strip() else ""
+            told = f"  {stand_in(line)}: none of the choices, not sent\n" if line.strip() else ""
             self._write(told + question.hint + "\n❯ ")
 
     def _write(self, text: str) -> None:

@@ -142,7 +142,7 @@ def fit(text: str, columns: int) -> str:
 
 def no_answer(text: str, columns: int) -> str:
     """What is said of `text` where one of the choices was wanted."""
-    told = ": none of the choices, and not sent (the Up key brings it back)"
+    told = ": none of the choices, not sent (Up brings it back)"
     return "  " + fit(one_line(stand_in(text)), max(columns - 3 - get_cwidth(told), 8)) + told
 
 

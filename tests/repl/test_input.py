@@ -144,7 +144,7 @@ def test_a_sentence_typed_at_a_question_is_neither_an_answer_nor_sent_nor_lost(r
         repl.send(key)
         repl.read(0.02)
     repl.send("\r")
-    repl.wait_for("you may say why: none of the choices, and not sent")
+    repl.wait_for("you may say why: none of the choices, not sent")
     repl.read(0.5)
     assert "permission was" not in repl.transcript()
     repl.enter("no")

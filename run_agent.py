@@ -29,7 +29,7 @@ from conversation.message import ContentPart, Usage, UserMessage
 from conversation.repair import HistoryReader
 from models.chat_model import ChatModel
 from safety.gate import AskPermission
-from sandboxes.backend import ELSEWHERE, make_sandbox, place_name
+from sandboxes.backend import ELSEWHERE, make_sandbox, place_told
 from sandboxes.registry import SHARED
 from sandboxes.sandbox import BackgroundProcess, Sandbox
 from settings import Settings
@@ -211,8 +211,8 @@ class AIAgent:
 
     @property
     def place(self) -> str:
-        """Where its commands run: the backend and its image, or what confines local commands."""
-        return place_name(self.settings, self.runtime.sandbox.confinement.kind)
+        """Where its commands run and what holds them, as the person is told."""
+        return place_told(self.settings, self.runtime.sandbox.confinement)
 
     @property
     def context_window(self) -> int | None:

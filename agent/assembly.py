@@ -19,6 +19,7 @@ from configuration.version import VERSION
 from safety.confinement import Confinement
 from safety.gate import AskPermission, Gate, Mode
 from safety.permissions import Permissions
+from sandboxes.backend import place_name
 from settings import Settings
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session
@@ -29,6 +30,7 @@ from trajectories.trajectory_log import append_trajectory
 if TYPE_CHECKING:
     from safety.redact import Redactor
     from sandboxes.sudo import SudoDoor
+    from tools.runtime import ToolRuntime
 
 
 class UnknownPersonalityError(ValueError):
@@ -110,6 +112,7 @@ class Facts(Protocol):
     settings: Settings
     toolsets: list[str]
     toolbox: Toolbox
+    runtime: ToolRuntime
     cwd: str
 
     @property
@@ -120,9 +123,6 @@ class Facts(Protocol):
 
     @property
     def base_url_host(self) -> str: ...
-
-    @property
-    def place(self) -> str: ...
 
 
 def make_header(agent: Facts, system: str) -> Header:
@@ -136,7 +136,7 @@ def make_header(agent: Facts, system: str) -> Header:
         tools=agent.toolbox.definitions,
         system=system,
         cwd=agent.cwd,
-        sandbox=agent.place,
+        sandbox=place_name(agent.settings, agent.runtime.sandbox.confinement.kind),
         hermes_version=VERSION,
         sampling=sampling_facts(agent.settings),
     )

@@ -43,7 +43,7 @@ class AgentPort(Protocol):
     def provider(self) -> str: ...
     @property
     def place(self) -> str:
-        """Where its commands run, e.g. `docker:debian:12-slim`."""
+        """Where its commands run and what holds them; a second line says how to widen it, if it can be."""
         ...
 
     @property

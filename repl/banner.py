@@ -15,12 +15,14 @@ MISSING_SHOWN = 4
 def banner(agent: AgentPort, version: str, ink: Ink, columns: int) -> str:
     wide = columns - 1
     model = f"{agent.model_name} ({agent.provider})" if agent.provider else agent.model_name
+    place, *widening = agent.place.split("\n")
     lines = [
         ink("☤ Hermes", "bold", "cyan") + ink(fit(f" {version}", wide - 8), "dim"),
         _row("model", model, ink, wide),
         _row("folder", short_path(os.getcwd()), ink, wide),
         _row("session", agent.session_id or "not saved", ink, wide),
-        *([_row("commands", f"run by {agent.place}", ink, wide)] if agent.place != "local" else []),
+        _row("commands", place, ink, wide),
+        *(_row("", line, ink, wide, "dim") for line in widening),
         _row("toolsets", ", ".join(agent.toolsets) or "none", ink, wide),
     ]
     reasons: dict[str, list[str]] = {}

@@ -54,7 +54,7 @@ class ScriptedAgent:
     session_id: str = "20260101-120000-abcd"
     model_name: str = "scripted"
     provider: str = "tests"
-    place: str = "local"
+    place: str = "confined to this folder by bubblewrap, without network\nto widen it: terminal.writable"
     context_window: int | None = 100_000
     context_tokens: int = 12_000
     requests: int = 0

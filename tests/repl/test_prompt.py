@@ -35,7 +35,9 @@ def test_a_line_entered_while_loading_is_sent_once_loaded(start: Start) -> None:
 def test_the_banner_names_model_folder_session_toolsets_and_what_is_missing(repl: Terminal) -> None:
     text = repl.transcript()
     for expected in ("Hermes 9.9", "scripted (tests)", "20260101-120000-abcd", "terminal, file",
-                     "web_search: no key is set", "a notice at the start"):  # fmt: skip
+                     "web_search: no key is set", "a notice at the start",
+                     "commands  confined to this folder by bubblewrap, without network",
+                     "to widen it: terminal.writable"):  # fmt: skip
         assert text.count(expected) == 1
     assert "folder" in text
 

@@ -49,6 +49,7 @@ def test_a_conversation_with_tools_is_saved_and_resumed(
 ) -> None:
     (tmp_path / "llama.txt").write_text("hay\n")
     first = hermes()
+    assert "commands  on this machine, as you: nothing confines them" in first.transcript()
     session = session_of(first)
     first.enter("list the files here")
     first.wait_for("llama.txt")

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from safety.confinement import UNCONFINED, Confinement
 from safety.gate import EffectRequest, Gate
-from sandboxes.backend import confinement, make_sandbox, place_name
+from sandboxes.backend import confinement, make_sandbox, place_name, place_told
 from sandboxes.confinement.confined import confinement_problem
 from sandboxes.sandbox import SandboxError
 from settings import Settings
@@ -72,3 +73,34 @@ def test_another_machine_is_no_wall_and_trust_in_a_folder_here_means_nothing_the
     assert gate.decide(request).verdict == "ask"
     here = Gate("ask", workspace=str(tmp_path), trusted=True)
     assert here.decide(request).verdict == "allow"
+
+
+WIDEN = "\nto widen it: terminal.writable, terminal.network, terminal.sandbox"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "held", "told"),
+    [
+        ({}, UNCONFINED, "on this machine, as you: nothing confines them"),
+        (
+            {},
+            Confinement("bubblewrap", network=False),
+            f"confined to this folder by bubblewrap, without network{WIDEN}",
+        ),
+        (
+            {"writable": ["/data"]},
+            Confinement("landlock"),
+            f"confined to this folder and /data by landlock, with network{WIDEN}",
+        ),
+        (
+            {"backend": "docker"},
+            Confinement("docker", network=False),
+            "in docker: debian:12-slim, without network",
+        ),
+        ({"backend": "ssh"}, Confinement("ssh", writable=()), "on machine over ssh, as that login"),
+    ],
+)
+def test_a_person_is_told_where_commands_run_and_what_holds_them(
+    terminal: dict[str, object], held: Confinement, told: str
+) -> None:
+    assert place_told(settings_with(**terminal), held) == told

@@ -150,9 +150,9 @@ def unattended(loaded: LoadedSettings) -> Settings:
     return settings
 
 
-def is_held_back(loaded: LoadedSettings) -> bool:
-    """Whether nobody has said what tools may do on this machine, so that they may do little."""
-    return loaded.settings.gate.mode in _NO_POLICY and not is_walled(loaded.settings)
+def states_policy(loaded: LoadedSettings) -> bool:
+    """Whether somebody has said what tools may do on this machine."""
+    return loaded.settings.gate.mode not in _NO_POLICY
 
 
 def is_walled(settings: Settings) -> bool:

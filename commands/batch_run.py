@@ -32,10 +32,12 @@ UNSTATED = (
     "no commands. To let them: --sandbox docker, or --policy yolo (everything, as you, on this machine)"
 )
 POLICIES = {
-    "auto-edit": "policy auto-edit: tools may write in their task's own folder, and run no commands",
-    "yolo": "policy yolo: tools may do everything{where}",
-    "deny": "policy deny: tools may read, and nothing else",
+    "auto-edit": "tools may write in their task's own folder, and run no commands",
+    "yolo": "tools may do everything, {where}",
+    "deny": "tools may read, and nothing else",
 }
+APART = {"modal": "a sandbox", "nomad": "a slot"}
+"""What a task has for itself where it is no container."""
 
 
 def run_batch(
@@ -78,7 +80,7 @@ def _plan(
     resume: bool,
 ) -> tuple[RunPlan, list[Prompt]]:
     """The plan, written to the folder, and what is worth knowing about it told."""
-    from batches.planning import endpoint_of, first_plan, is_held_back, next_plan
+    from batches.planning import endpoint_of, first_plan, next_plan, states_policy
     from batches.prompts import PromptsError, read_prompts
 
     distribution: Distribution | None = None
@@ -101,9 +103,9 @@ def _plan(
         endpoint_of(plan)
         folder.read_back(prompts)
     folder.write_plan(plan)
-    held_back = not resume and is_held_back(loaded)
+    stated = "as before" if resume else f"policy {plan.settings.gate.mode}" if states_policy(loaded) else ""
     chosen = resume or loaded.origin("model.name") != "built-in"
-    for line in _opening(plan, folder, distribution, held_back=held_back, chosen=chosen):
+    for line in _opening(plan, folder, distribution, stated=stated, chosen=chosen):
         _say(line)
     return plan, prompts
 
@@ -113,9 +115,10 @@ def _opening(
     folder: RunFolder,
     distribution: Distribution | None,
     *,
-    held_back: bool,
+    stated: str,
     chosen: bool,
 ) -> list[str]:
+    """`stated`: where the policy is from, "" if nobody has said one; `chosen`: whether the model is."""
     import model_tools
     from batches.planning import DEFAULT_DISTRIBUTION, endpoint_of
     from batches.workplace import model_name
@@ -146,23 +149,39 @@ def _opening(
     )
     lines += [f"without the tool {name}: {reason}" for name, reason in missing]
     if any(set(tool.effects) - {"read"} for tool in tools):
-        stated = POLICIES.get(plan.settings.gate.mode, "").format(where=_where(plan.settings))
-        lines.append(UNSTATED if held_back else stated)
+        lines.append(_allowed(plan.settings, stated))
     return lines
 
 
-def _where(settings: Settings) -> str:
-    from sandboxes.backend import wants_confinement
-    from sandboxes.confinement.confined import confinement_problem
+def _allowed(settings: Settings, stated: str) -> str:
+    """What tools may do, and where."""
+    mode = settings.gate.mode
+    if not stated and mode == "auto-edit":
+        return UNSTATED
+    allowed = POLICIES.get(mode, f"as gate.mode {mode} says").format(where=_where(settings))
+    return f"{stated or 'no policy was stated'}: {allowed}"
 
-    backend = settings.terminal.backend
-    if backend != "local":
-        return f", by {backend}"
-    wanted = wants_confinement(settings, attended=False)
-    if wanted and (settings.terminal.sandbox == "required" or not confinement_problem()):
-        without = "" if settings.terminal.network else ", without network"
-        return f", confined to their task's own folder{without}"
-    return ", as you, on this machine"
+
+def _where(settings: Settings) -> str:
+    from sandboxes.backend import confinement, place_told, wants_confinement
+    from sandboxes.confinement.confined import confinement_problem
+    from sandboxes.sandbox import SandboxError
+
+    terminal = settings.terminal
+    if terminal.backend == "local":
+        wanted = wants_confinement(settings, attended=False)
+        if not wanted or (terminal.sandbox == "auto" and confinement_problem()):
+            return "as you, on this machine"
+        folders = " and ".join(["their task's own folder", *terminal.writable])
+        return f"confined to {folders}, with{'' if terminal.network else 'out'} network"
+    try:
+        held = confinement(settings, os.getcwd(), os.environ)
+    except SandboxError:  # each task will say so
+        return f"by {terminal.backend}"
+    if held.kind == "ssh":
+        return place_told(settings, held)
+    own = f"{APART.get(terminal.backend, 'a container')} of its own ({terminal.backend})"
+    return f"in {own}, with{'' if held.network else 'out'} network"
 
 
 def _hold(plan: RunPlan, prompts: list[Prompt], folder: RunFolder, ray_address: str) -> int:

@@ -65,6 +65,7 @@ def test_each_task_works_in_a_copy_of_the_folder(batch: Batch) -> None:
     with scripted_server(*steps, by="turn") as server:
         done = batch.run(server.url, "--policy", "yolo", "--folder", "given", "--concurrency", "1")
         assert done.code == 0, done.told
+        assert "policy yolo: tools may do everything, as you, on this machine" in done.told
         again = batch.run(server.url, "--resume", "--folder", str(batch.hermes.folder))
     assert "another --folder" in again.told
     assert [row["conversations"][3]["value"].count("as given") for row in batch.rows()] == [1, 1]
@@ -133,7 +134,8 @@ def test_without_a_policy_commands_are_confined_to_the_tasks_folder(batch: Batch
     with scripted_server(*steps, by="turn") as server:
         done = batch.run(server.url)
     assert done.code == 0
-    assert "confined to their task's own folder, without network" in done.told
+    confined = "tools may do everything, confined to their task's own folder, without network"
+    assert f"no policy was stated: {confined}" in done.told
     assert not outside.exists()
     (row,) = batch.rows()
     results = [json.loads(turn["value"].split("\n")[1])["content"] for turn in row["conversations"]

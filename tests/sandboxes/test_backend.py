@@ -103,4 +103,4 @@ WIDEN = "\nto widen it: terminal.writable, terminal.network, terminal.sandbox"
 def test_a_person_is_told_where_commands_run_and_what_holds_them(
     terminal: dict[str, object], held: Confinement, told: str
 ) -> None:
-    assert place_told(settings_with(**terminal), held) == told
+    assert place_told(settings_with("", **terminal), held) == told

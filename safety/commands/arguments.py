@@ -123,7 +123,7 @@ def _typed_operands(rule: Rule, found: Arguments) -> Arguments | str:
         kinds = kinds[1:]
     for index, word in enumerate(operands):
         if index >= len(kinds) and not (kinds and kinds[-1].endswith("*")):
-            return f"{word[:60]} is one operand too many"
+            return f"{word[:60]} is not known to be harmless here"
         kind = kinds[min(index, len(kinds) - 1)]
         found.typed.append((kind.rstrip("*?"), word))
     missing = [kind for kind in kinds[len(operands) :] if not kind.endswith(("*", "?"))]

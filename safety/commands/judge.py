@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from safety.commands.arguments import Arguments, take_apart
+from safety.commands.dangers import danger
 from safety.commands.file_names import FileNames, TooManyNamesError
 from safety.commands.git_repository import repository_problem
 from safety.commands.judgement import Judgement, Standing
@@ -20,6 +21,8 @@ from safety.paths import acts_by_itself
 
 MOST_PLACES = 1_000
 """Files and folders named in a line; each is looked for."""
+MOST_TOLD = 3
+"""Of what the parts of a line do; the person sees the whole line, too."""
 _SYSTEM_FOLDERS = ("/usr/bin/", "/bin/")
 _PLACES_ALONE = frozenset({"private place", "outside the working folder", "runs by itself"})
 """Rules of what is known but for the place it goes to."""
@@ -27,10 +30,10 @@ _OLD_TAR = re.compile(r"[tvzjJ]*f?")
 
 
 class _Asked(Exception):
-    """A part of the command that a person must see."""
+    """A part of the command that a person must see. `words`: they are not known to be harmless."""
 
-    def __init__(self, rule: str, reason: str) -> None:
-        self.rule, self.reason = rule, reason
+    def __init__(self, rule: str, reason: str, words: list[str] | None = None) -> None:
+        self.rule, self.reason, self.words = rule, reason, words
 
 
 @dataclass(slots=True)
@@ -61,13 +64,16 @@ def judge(command: str, cwd: str, reach: Reach, *, trusted: bool) -> Judgement:
     """
     found = read(command, {"HOME": reach.home, "PWD": "."})
     if isinstance(found, NotUnderstood):
-        return _unknown(found.part, "not understood", found.reason, understood=False)
+        return _unknown(
+            found.part, "not understood", f"it is not understood: {found.reason}", understood=False
+        )
     total = Judgement()
     reach.look_anew()
     start = reach.resolve(cwd or ".", "/")
     scene = _Scene(reach, trusted, [start], [start])
     if not found:
         return _unknown("", "nothing", "there is no command")
+    told: list[str] = []
     for index, simple in enumerate(found):
         piped = simple.joint == "|" or (index + 1 < len(found) and found[index + 1].joint == "|")
         if simple.joint in (";", "||"):
@@ -75,7 +81,18 @@ def judge(command: str, cwd: str, reach: Reach, *, trusted: bool) -> Judgement:
         part = _judge_simple(simple, scene, piped)
         part.part = part.part or simple.source
         _add(total, part, scene.order)
+        if part.standing == "unknown":
+            told.append(part.does or part.reason)
+    if told:
+        total.reason = _told(total, list(dict.fromkeys(told))[:MOST_TOLD])
     return total
+
+
+def _told(total: Judgement, told: list[str]) -> str:
+    """First what it does; then, if that is all, why it is not known to be harmless."""
+    if len(told) > 1:
+        return f"{', '.join(told[:-1])}, and {told[-1]}"
+    return f"{told[0]} ({total.reason})" if total.does and total.rule != "unknown program" else told[0]
 
 
 def _unknown(part: str, rule: str, reason: str, *, understood: bool = True) -> Judgement:
@@ -86,8 +103,8 @@ def _add(total: Judgement, part: Judgement, order: tuple[Standing, ...]) -> None
     """The part that tells the most decides; the first of equals."""
     before, now = order.index(total.standing), order.index(part.standing)
     if now > before or (now == before and not total.rule):
-        total.standing, total.part, total.rule, total.reason = (
-            part.standing, part.part, part.rule, part.reason,
+        total.standing, total.part, total.rule, total.reason, total.does = (
+            part.standing, part.part, part.rule, part.reason, part.does,
         )  # fmt: skip
     known = ("read", "write", "exec", "net", "config", "secret")
     total.effects = tuple(each for each in known if each in (*total.effects, *part.effects))
@@ -114,17 +131,18 @@ def _judge_simple(simple: Simple, scene: _Scene, piped: bool) -> Judgement:
                 _judge_program(list(simple.words), folder, scene, result)
     except _Asked as asked:
         program = os.path.basename(simple.words[0].text)
+        known = danger(asked.words, fed=simple.joint == "|") if asked.words else None
         seen = {
             "read": bool(result.reads),
             "write": bool(result.writes) or program in word_list("writing"),
             "exec": asked.rule not in _PLACES_ALONE,
-            "net": program in word_list("network"),
+            "net": program in word_list("network") or (known is not None and known.net),
             "secret": bool(result.private),
         }
         effects = [effect for effect, found in seen.items() if found]
         return Judgement(
             "unknown", tuple(effects), simple.source, asked.rule, asked.reason, result.reads, result.writes,
-            result.private,
+            result.private, does=known.does if known else "",
         )  # fmt: skip
     if not result.rule:
         result.rule, result.reason = "redirection", "it writes files"
@@ -169,7 +187,7 @@ def _judge_program(words: list[Word], folder: str, scene: _Scene, result: Judgem
         texts, folder = _git_words(texts, folder, scene)
     found = find_rule(texts)
     if found is None:
-        raise _Asked("unknown program", f"nothing is known of what {name[:60]} does")
+        raise _Asked("unknown program", f"nothing is known of what {name[:60]} does", texts)
     rule, length = found
     if any(not word.plain for word in words[1:length]):
         raise _Asked(rule.name, "the subcommand is quoted or made up")
@@ -186,7 +204,7 @@ def _judge_program(words: list[Word], folder: str, scene: _Scene, result: Judgem
         raise _Asked(rule.name, "it uses a variable whose value is not known")
     arguments = take_apart(rule, rest)
     if isinstance(arguments, str):
-        raise _Asked(_short(texts, length), arguments)
+        raise _Asked(_short(texts, length), arguments, texts)
     _apply(rule, _short(texts, length), arguments, folder, scene, result)
 
 
@@ -255,7 +273,8 @@ def _apply(
                 raise _Asked(name, f"it names more than {MOST_PLACES} files")
             _judge_place(rule, name, kind, text, recursive, folder, scene, result)
         elif not is_harmless(kind, text):
-            raise _Asked(name, f"{text[:60] or 'an empty word'} is not known to be harmless here")
+            why = f"{text[:60] or 'an empty word'} is not known to be harmless here"
+            raise _Asked(name, why, [*name.split(" "), text])
     for text in arguments.beside:
         path = scene.reach.resolve(text, folder)
         if text.startswith("/") and os.path.lexists(path) and scene.reach.why_not_read(path, "path")[0]:

@@ -22,6 +22,7 @@ class Judgement:
         reads, writes: canonical paths.
         private: what private is read, "" if nothing.
         understood: its text was read to the end.
+        does: what the part is known to do, `it deletes files`; "" where the reason says it all.
     """
 
     standing: Standing = "reads"
@@ -33,3 +34,4 @@ class Judgement:
     writes: list[str] = field(default_factory=list)
     private: str = ""
     understood: bool = True
+    does: str = ""

@@ -52,6 +52,7 @@ class CallRun:
     record: Callable[[ToolResult], None]
     results: list[ToolResult | None] = field(default_factory=list)
     _heard: dict[str, str] = field(default_factory=dict)
+    _started: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> list[ToolResult]:
         """All results in call order: at once if every call only reads, else one after the other.
@@ -76,7 +77,9 @@ class CallRun:
                 heard = self._heard.get(checked.call.id)
                 text = "interrupted by the person before it finished" if heard is not None else "not started"
                 content = {"error": f"interrupted: {text}", **({"output": heard} if heard else {})}
-                self._settle(index, ToolReply(json.dumps(content, ensure_ascii=False), "interrupted"), 0.0)
+                reply = ToolReply(json.dumps(content, ensure_ascii=False), "interrupted")
+                now = time.monotonic()
+                self._settle(index, reply, now - self._started.get(checked.call.id, now))
         return [result for result in self.results if result is not None]
 
     async def _run_one(self, index: int) -> None:
@@ -89,7 +92,7 @@ class CallRun:
             return
         self.emit(ToolStarted(call.id, call.name, call.arguments, preview(call)))
         self._heard[call.id] = ""
-        started = time.monotonic()
+        started = self._started[call.id] = time.monotonic()
         runtime = replace(self.toolbox.runtime, call_id=call.id, emit=self._listen)
         reply = await self.toolbox.call_tool(self.toolbox.tools[call.name], checked.arguments or {}, runtime)
         if checked.note:

@@ -213,6 +213,7 @@ def test_interrupting_a_tool_keeps_the_round_whole_and_the_conversation_goes_on(
         turn = asyncio.create_task(bench.loop.run(UserMessage("Please.")))
         while list not in bench.runtime.stores:
             await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
         turn.cancel()
         return await turn
 
@@ -221,6 +222,7 @@ def test_interrupting_a_tool_keeps_the_round_whole_and_the_conversation_goes_on(
     assert [result.status for result in results] == ["interrupted", "interrupted"]
     assert "changing a" in results[0].content and "not started" in results[1].content
     assert [event.status for event in bench.of(ToolFinished)] == ["interrupted", "interrupted"]
+    assert 0.2 <= results[0].seconds < 10 and results[1].seconds == 0
     assert ask(bench, "And now?").outcome == "done"
     assert_paired(bench)
 

@@ -89,10 +89,12 @@ def judge(command: str, cwd: str, reach: Reach, *, trusted: bool) -> Judgement:
 
 
 def _told(total: Judgement, told: list[str]) -> str:
-    """First what it does; then, if that is all, why it is not known to be harmless."""
+    """First what it does; then, if that is all, the word that is not known to be harmless."""
     if len(told) > 1:
         return f"{', '.join(told[:-1])}, and {told[-1]}"
-    return f"{told[0]} ({total.reason})" if total.does and total.rule != "unknown program" else told[0]
+    if not total.does or total.rule == "unknown program" or total.reason.startswith("it "):
+        return told[0]
+    return f"{told[0]} ({total.reason})"
 
 
 def _unknown(part: str, rule: str, reason: str, *, understood: bool = True) -> Judgement:
@@ -187,7 +189,7 @@ def _judge_program(words: list[Word], folder: str, scene: _Scene, result: Judgem
         texts, folder = _git_words(texts, folder, scene)
     found = find_rule(texts)
     if found is None:
-        raise _Asked("unknown program", f"nothing is known of what {name[:60]} does", texts)
+        raise _Asked("unknown program", f"nothing is known of what {_named(texts)} does", texts)
     rule, length = found
     if any(not word.plain for word in words[1:length]):
         raise _Asked(rule.name, "the subcommand is quoted or made up")
@@ -206,6 +208,11 @@ def _judge_program(words: list[Word], folder: str, scene: _Scene, result: Judgem
     if isinstance(arguments, str):
         raise _Asked(_short(texts, length), arguments, texts)
     _apply(rule, _short(texts, length), arguments, folder, scene, result)
+
+
+def _named(texts: list[str]) -> str:
+    length = 2 if texts[0] in word_list("with_subcommands") else 1
+    return " ".join(texts[:length])[:60]
 
 
 def _short(texts: list[str], length: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,20 @@ def gate() -> None:
     """Try the rules for commands, and see and take back what you allowed for good."""
 
 
-@gate.command()
+class _Explain(click.Command):
+    """Says what to do where an option of the command to try is taken for one of its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            told = (
+                f"{error.option_name} is no option of explain. Put -- before the command that you want to try"
+            )
+            raise click.UsageError(f"{told}: hermes gate explain -- COMMAND", ctx) from None
+
+
+@gate.command(cls=_Explain)
 @click.option("--mode", type=click.Choice(MODES), help="As gate.mode; the one that is set if not given.")
 @click.option("--cwd", type=click.Path(exists=True, file_okay=False), default=".", help="The working folder.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; many without a COMMAND.")
@@ -31,13 +45,13 @@ def gate() -> None:
 def explain(mode: Mode | None, cwd: str, as_json: bool, command: tuple[str, ...]) -> None:
     """Say what would happen to COMMAND, and why. Nothing is run.
 
-    Give it in one piece: hermes gate explain -- 'git log | head'. Several words are joined by blanks. With
-    --json and no COMMAND, each line of the input is a command as a JSON string, and each line of the output
-    is the answer.
+    Give it in one piece: hermes gate explain -- 'git log | head'. Several words are the words of one program.
+    With --json and no COMMAND, each line of the input is a command as a JSON string, and each line of the
+    output is the answer.
     """
     tried = _make_gate(mode, cwd, attended=True)
     if command:
-        text = " ".join(command)
+        text = command[0] if len(command) == 1 else shlex.join(command)
         click.echo(_json_line(tried, text, cwd) if as_json else _told(tried, mode, text, cwd))
     elif as_json:
         for line in _answers(tried, cwd):
@@ -145,7 +159,7 @@ def _facts(decision: Decision) -> dict[str, Any]:
 def _answers(tried: Gate, cwd: str) -> Iterator[str]:
     import json
 
-    for line in sys.stdin.buffer:
+    for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
             continue
         try:
@@ -155,7 +169,7 @@ def _answers(tried: Gate, cwd: str) -> Iterator[str]:
         if isinstance(command, str):
             yield _json_line(tried, command, cwd)
         else:
-            yield json.dumps({"error": "this line is not a JSON string"})
+            yield json.dumps({"error": f"line {number} of the input is not a JSON string"})
 
 
 def _told(tried: Gate, mode: Mode | None, command: str, cwd: str) -> str:

@@ -33,7 +33,11 @@ def answers(lines: bytes, *arguments: str) -> list[dict[str, Any]]:
 def test_a_person_is_told_what_would_happen_and_why(tmp_path: Path) -> None:
     told = hermes("explain", "--cwd", str(tmp_path), "--", "git status && rm -rf x")
     assert told.startswith("ask: ")
-    assert "part        rm -rf x" in told and "rule        unknown program" in told
+    assert (
+        "it deletes files" in told
+        and "part        rm -rf x" in told
+        and "rule        unknown program" in told
+    )
     assert "unattended  deny" in told and "held by     nothing" in told
     assert hermes("explain", "--mode", "yolo", "--", "rm -rf x").startswith("allow: the policy is yolo")
     assert hermes("explain", "--mode", "deny", "--", "rm", "-rf", "x").startswith("deny: ")
@@ -78,6 +82,20 @@ def test_a_line_that_is_no_json_string_is_an_error_and_the_next_is_answered() ->
     found = answers(lines)
     assert ["error" in each for each in found] == [True, True, True, False, True, True, False]
     assert found[-1]["decision"] == "allow"
+    assert found[1]["error"] == "line 2 of the input is not a JSON string"
+    assert answers(b'"ls"\n\n7\n')[1]["error"].startswith("line 3 ")
+
+
+def test_several_words_are_judged_as_they_were_typed(tmp_path: Path) -> None:
+    said = ["explain", "--json", "--cwd", str(tmp_path), "--"]
+    found = json.loads(hermes(*said, "grep", "a; rm x", "a b.py"))
+    assert (found["command"], found["decision"]) == ("grep 'a; rm x' 'a b.py'", "allow")
+    assert json.loads(hermes(*said, "grep a; rm x"))["decision"] == "ask"
+
+
+def test_an_option_of_the_command_is_not_taken_for_one_of_explain() -> None:
+    told = hermes("explain", "git", "log", "--oneline", code=2)
+    assert "Put -- before the command" in told and "--oneline" in told
 
 
 def test_each_answer_comes_at_once() -> None:

@@ -49,6 +49,14 @@ def result_text(content: str) -> str:
     )
 
 
+def place_note(content: str) -> str:
+    """What a result says of the place where commands run, that it is a new one say; "" if nothing."""
+    from configuration.sandbox_settings import BACKENDS
+
+    note = _object(content).get("note")
+    return note if isinstance(note, str) and note.partition(": ")[0] in BACKENDS else ""
+
+
 def _object(content: str) -> dict[str, Any]:
     try:
         values = json.loads(content)

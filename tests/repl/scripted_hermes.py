@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import time
@@ -124,6 +125,14 @@ class ScriptedAgent:
         diff = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old line\n+new line\n"
         emit(ToolStarted("c2", "patch", "{}", "x"))
         emit(ToolFinished("c2", "patch", "ok", "{}", 0.1, Display("diff", diff)))
+
+    async def play_anew(self, emit: Any, rest: str) -> None:
+        from conversation.event import ToolFinished, ToolStarted
+
+        for note in ("docker: started anew (it was removed)\x1b[2J; files are gone", "remember the milk"):
+            emit(ToolStarted("c1", "terminal", '{"command": "ls"}', "ls"))
+            content = json.dumps({"output": "", "exit_code": 0, "note": note})
+            emit(ToolFinished("c1", "terminal", "ok", content, 1.5))
 
     async def play_think(self, emit: Any, rest: str) -> None:
         from conversation.event import ReasoningDelta, TextDelta

@@ -122,3 +122,12 @@ def test_kawaii_can_be_turned_off(start: Start) -> None:
     terminal.ready()
     terminal.enter("think")
     terminal.wait_for("✻ thinking")
+
+
+def test_that_a_place_was_made_anew_stands_under_the_call_and_no_other_note(repl: Terminal) -> None:
+    repl.enter("anew")
+    repl.wait_for(lambda text: text.count("✓ terminal  ls  1.5 s") == 2)
+    lines = repl.ready().transcript().splitlines()
+    at = next(number for number, line in enumerate(lines) if "✓ terminal" in line)
+    assert lines[at + 1].strip() == "docker: started anew (it was removed)␛[2J; files are gone"
+    assert "remember the milk" not in repl.transcript()

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sandboxes.confinement.confined import confinement_problem
 from tests.repl.terminal import Terminal
 
 Start = Callable[..., Terminal]
@@ -60,6 +61,14 @@ def test_a_conversation_with_tools_is_saved_and_resumed(
     assert session_of(second) == session
     second.enter("/history")
     second.wait_for("you: list the files here")
+
+
+def test_the_banner_says_what_confines_commands_and_how_to_widen_it(hermes: Callable[..., Terminal]) -> None:
+    if problem := confinement_problem():
+        pytest.skip(problem)
+    text = hermes(HERMES_TERMINAL_SANDBOX="required").transcript()
+    assert re.search(r"commands  confined to this folder by (bubblewrap|landlock), without network", text)
+    assert "to widen it: terminal.writable, terminal.network, terminal.sandbox" in text
 
 
 def test_where_a_conversation_lies_that_could_not_be_saved_is_said_on_leaving(

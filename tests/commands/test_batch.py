@@ -67,7 +67,9 @@ def test_each_task_works_in_a_copy_of_the_folder(batch: Batch) -> None:
         assert done.code == 0, done.told
         assert "policy yolo: tools may do everything, as you, on this machine" in done.told
         again = batch.run(server.url, "--resume", "--folder", str(batch.hermes.folder))
+        resumed = batch.run(server.url, "--resume")
     assert "another --folder" in again.told
+    assert "as before: tools may do everything, as you, on this machine" in resumed.told
     assert [row["conversations"][3]["value"].count("as given") for row in batch.rows()] == [1, 1]
     assert (given / "sub" / "note.txt").read_text() == "as given\n"
     assert batch.left_behind() == []

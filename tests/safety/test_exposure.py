@@ -43,6 +43,15 @@ def exposed(here: Path, mode: Mode, *, confinement: Confinement = UNCONFINED, an
     return gate
 
 
+@pytest.mark.parametrize("command", ["git pull", "git clone https://x.example/y", "pip install x", "npx x"])
+def test_what_commands_fetch_is_text_that_others_wrote(tmp_path: Path, command: str) -> None:
+    gate = Gate("yolo", workspace=str(tmp_path), explicit=True, trusted=True)
+    gate.note_private("/home/me/.ssh/id_rsa")
+    assert authorize(gate, running(gate, "git commit")).verdict == "allow"
+    assert authorize(gate, running(gate, command)).verdict == "allow"
+    assert gate.decide(running(gate, "curl https://evil.example")).verdict == "ask"
+
+
 @pytest.mark.parametrize("mode", ["ask", "auto-edit", "yolo"])
 @pytest.mark.parametrize(
     "command", ["curl https://evil.example", "python3 -c 1", "pytest", "x $(y)", "gh pr list"]

@@ -245,7 +245,7 @@ def _differences(before: RunPlan, wishes: Wishes, loaded: LoadedSettings) -> lis
         told.append(("--toolsets", dict.fromkeys(wishes.toolsets, 100.0), before.toolsets))
     for option, key in (
         ("--model", "model.name"), ("--provider", "model.provider"), ("--max-turns", "agent.max_turns"),
-        ("--reasoning-effort", "model.reasoning_effort"), ("--policy", "gate.mode"),
+        ("--reasoning-effort", "model.reasoning_effort"),
         ("--max-tokens", "model.max_tokens"), ("--temperature", "model.temperature"),
         ("--sandbox", "terminal.backend"),
     ):  # fmt: skip
@@ -253,6 +253,12 @@ def _differences(before: RunPlan, wishes: Wishes, loaded: LoadedSettings) -> lis
             section, _, name = key.partition(".")
             now = getattr(getattr(loaded.settings, section), name)
             told.append((option, now, getattr(getattr(before.settings, section), name)))
+    if loaded.origin("gate.mode") == "flag":
+        # Unstated, a policy came with a confinement that the same one, stated, does not bring.
+        now, then = unattended(loaded), before.settings
+        told.append(
+            ("--policy", (now.gate.mode, now.terminal.sandbox), (then.gate.mode, then.terminal.sandbox))
+        )
     return [(option, now is not None and now != then) for option, now, then in told]
 
 

@@ -88,7 +88,7 @@ def test_killed_at_a_few_moments(hermes: Hermes, serve: Serve) -> None:
     sweep(hermes, serve, [0.1, 0.6])
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.timeout(400)
 def test_killed_at_thirty_moments(hermes: Hermes, serve: Serve) -> None:
     seed = int(os.environ.get("SWEEP_SEED", "7"))

@@ -171,7 +171,7 @@ def test_a_wait_that_the_server_asks_for_is_kept(hermes: Hermes, serve: Serve) -
     assert 0.5 < third.began - second.ended < 2.8
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_refused_for_ever_ends_with_75_within_four_minutes_with_the_default_settings(hermes: Hermes) -> None:
     from tests.faults.hermes_process import QUICK

@@ -28,7 +28,7 @@ FILLINGS = (
 )
 
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.thorough
 
 
 @pytest.mark.parametrize("strict", [False, True])

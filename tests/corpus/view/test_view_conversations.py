@@ -17,7 +17,7 @@ from tests.corpus.view.written import page_of, row, save, shown
 from trajectories.session_file import SessionWriter
 from trajectories.session_record import CompactionRecord, Header, RollbackRecord, SupersededRecord
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.thorough
 
 ARGUMENTS = '{"command": "ls", "n": 12345678901234567890}'
 CALL = {"id": "c1", "type": "function", "function": {"name": "terminal", "arguments": ARGUMENTS}}

@@ -12,7 +12,7 @@ import pytest
 from tests.corpus.view.conftest import Look
 from tests.corpus.view.written import page_of, row
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.thorough
 
 TAGS = "<script>window.pwned=1</script><img src=x onerror=window.pwned=1><svg onload=window.pwned=1>"
 BREAKOUT = "</script></style></textarea><!--<script>" + TAGS + '"><b onmouseover=window.pwned=1>'

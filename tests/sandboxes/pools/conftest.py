@@ -10,6 +10,17 @@ import pytest
 from tests.sandboxes.pools.rig import Executor, bubblewrap_fails, executor
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Executors and what runs in them take their time; the pool itself is for every run."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.path.name not in (
+            "test_slot_pool.py",
+            "test_load.py",
+        ):
+            item.add_marker(pytest.mark.thorough)
+
+
 @pytest.fixture(scope="session")
 def why_no_walls() -> str:
     return bubblewrap_fails()

@@ -37,6 +37,14 @@ class Login:
         return find_tree(self.sandbox.identity)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A server for each test takes its time; the thorough tier has the rest."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("thorough"):
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(scope="session")
 def lasting_sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """For those who only use it."""

@@ -134,7 +134,7 @@ def test_where_everything_there_was_removed_it_starts_anew_and_says_so(login: Lo
     )
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_fifty_losses_in_a_row_leave_one_connection(login: Login) -> None:
     for number in range(50):
         login.sshd.drop_connections()

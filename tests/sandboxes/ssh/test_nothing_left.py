@@ -85,7 +85,7 @@ def test_close_leaves_nothing(login: Login, own_temp: Path) -> None:
     assert left_of(login.sandbox.identity, login.sshd, own_temp) == []
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_killed_it_leaves_nothing(
     user: Callable[[str], tuple[subprocess.Popen[str], str]], sshd: Sshd, own_temp: Path
 ) -> None:
@@ -95,7 +95,7 @@ def test_killed_it_leaves_nothing(
     assert eventually(lambda: not left_of(identity, sshd, own_temp), 4), left_of(identity, sshd, own_temp)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_killed_on_another_machine_than_its_commands_it_leaves_nothing(
     user: Callable[..., tuple[subprocess.Popen[str], str]], sshd: Sshd, own_temp: Path
 ) -> None:
@@ -114,7 +114,7 @@ def test_killed_on_another_machine_than_its_commands_it_leaves_nothing(
     shell.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_killed_with_its_lifeline_it_is_cleared_away_by_the_next(
     user: Callable[[str], tuple[subprocess.Popen[str], str]], sshd: Sshd, own_temp: Path
 ) -> None:

@@ -35,7 +35,7 @@ def test_nothing_listens(sshd: Sshd, connect: Connect) -> None:
     assert "nothing listens there; check ssh.port" in said
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_server_that_never_answers(sshd: Sshd, connect: Connect, deaf: int) -> None:
     options = [*sshd.settings().options, "ConnectTimeout=1"]
     assert "it cannot be reached; check the network" in refusal(connect(sshd, port=deaf, options=options))

@@ -79,7 +79,7 @@ def test_many_commands_at_once_are_more_than_a_connection_takes(login: Login) ->
     assert login.wait(all_of_them()) == [str(number) for number in range(count)]
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_ten_sandboxes_connect_at_once(sshd: Sshd) -> None:
     async def one(number: int) -> str:
         sandbox = HostedSandbox(f"task {number}", SshHost(sshd.settings(), os.environ))
@@ -95,7 +95,7 @@ def test_ten_sandboxes_connect_at_once(sshd: Sshd) -> None:
     assert asyncio.run(all_of_them()) == [str(number) for number in range(10)]
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_server_that_turns_some_away_at_first_is_asked_again(own_sshd: Sshd, connect: Connect) -> None:
     own_sshd.stop()
     own_sshd.configure("MaxStartups 2:50:6")
@@ -109,7 +109,7 @@ def test_a_server_that_turns_some_away_at_first_is_asked_again(own_sshd: Sshd, c
     assert logins[0].wait(all_of_them()) == ["hi\n"] * 6
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_fifty_megabytes_pass_both_ways_byte_for_byte(login: Login) -> None:
     data = os.urandom(1 << 20) * 50
     login.wait(login.sandbox.write_file("large", data))

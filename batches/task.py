@@ -32,8 +32,8 @@ class TaskResult(Struct, frozen=True):
     the worker wrote that file in its place already.
 
     `kind` says what failed: a kind of `models.chat_model.ModelError`, `worker` (its process ended), `disk`
-    (the session could not be saved), `sandbox` (there was no place to work in) or `internal`; "" for what did not fail. `hint` is what
-    to do about it, where that is known.
+    (the session could not be saved), `sandbox` (there was no place to work in) or `internal`; "" for what
+    did not fail. `hint` is what to do about it, where that is known.
     """
 
     index: int

@@ -15,6 +15,8 @@ from tests.repl.terminal import Terminal
 from tests.server.script import Call
 from tests.server.scripted_server import ScriptedServer, Step, refusal, scripted_server
 
+pytestmark = pytest.mark.long
+
 ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*|[ -/]*[0-~]|)|[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]"
 )

@@ -28,6 +28,8 @@ from tests.security.secrets.canaries import (
 from tests.server.scripted_server import Call, Step, refusal, scripted_server
 from trajectories.formats.registry import FORMATS
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def hermes(home: Path, tmp_path: Path) -> Hermes:

@@ -21,6 +21,8 @@ from tests.security.sudo.person import PASSWORD, Person, make_person, skip_witho
 from tests.server.script import Call
 from tests.server.scripted_server import ScriptedServer, Step, scripted_server
 
+pytestmark = pytest.mark.long
+
 Serve = Callable[..., ScriptedServer]
 Prompt = Callable[..., Terminal]
 

@@ -18,6 +18,8 @@ from tests.repl.terminal import Terminal
 from tests.server.script import Call
 from tests.server.scripted_server import ScriptedServer, Step, scripted_server
 
+pytestmark = pytest.mark.long
+
 CANARY = "canary-7f3a91c2d4e5"
 Cases = list[tuple[str, Call]]
 

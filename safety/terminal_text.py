@@ -67,7 +67,7 @@ class StreamCleaner:
     """
 
     def __init__(self) -> None:
-        self._open = self._returns = ""
+        self._open = self._returns = self._before = ""
 
     def feed(self, text: str) -> str:
         """What can be shown now, harmless to a terminal."""
@@ -77,12 +77,20 @@ class StreamCleaner:
         self._open = text[cut:]
         plain = self._returns + _SEQUENCE.sub("", text[:cut])
         self._returns = plain[len(plain.rstrip("\r")) :]
-        return neutralize(strip_stream(plain[: len(plain) - len(self._returns)]))
+        return self._shown(plain[: len(plain) - len(self._returns)])
 
     def close(self) -> str:
         """What was still held back when the stream ended."""
         held, self._open, self._returns = self._returns + self._open, "", ""
-        return neutralize(strip_stream(held))
+        return self._shown(held)
+
+    def _shown(self, plain: str) -> str:
+        """What some characters are depends on the one before, which may have come in another piece."""
+        text = strip_stream(plain)
+        if not text:
+            return ""
+        before, self._before = self._before, text[-1]
+        return neutralize(before + text)[len(neutralize(before)) :]
 
 
 def neutralize(text: str) -> str:

@@ -54,7 +54,7 @@ def test_a_killed_run_leaves_nothing_behind_and_goes_on_where_it_stopped(batch: 
         check_resumed(batch, server, batch.indexes())
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_run_killed_with_all_its_workers_goes_on_where_it_stopped(batch: Batch) -> None:
     prompts(batch)
     with slow_server() as server:
@@ -71,7 +71,7 @@ def test_a_run_killed_with_all_its_workers_goes_on_where_it_stopped(batch: Batch
         check_resumed(batch, server, batch.indexes())
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_lost_worker_is_replaced_and_its_prompts_are_neither_lost_nor_doubled(batch: Batch) -> None:
     prompts(batch)
     with slow_server() as server:
@@ -85,7 +85,7 @@ def test_a_lost_worker_is_replaced_and_its_prompts_are_neither_lost_nor_doubled(
     assert batch.left_behind() == []
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_prompt_that_loses_every_worker_fails_alone(batch: Batch) -> None:
     batch.prompts(["good", "deadly", "good too"])
 
@@ -122,7 +122,7 @@ def test_an_interrupt_lets_what_runs_come_to_its_end(batch: Batch) -> None:
         check_resumed(batch, server, recorded)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_under_nohup_a_run_outlives_its_terminal(batch: Batch) -> None:
     prompts(batch)
     with slow_server() as server:
@@ -134,7 +134,7 @@ def test_under_nohup_a_run_outlives_its_terminal(batch: Batch) -> None:
     assert len(batch.rows()) == PROMPTS
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_run_goes_on_when_nobody_reads_what_it_says_any_more(batch: Batch) -> None:
     batch.prompts([f"go {number}" for number in range(20)])
     with scripted_server(Step(text="Done.", delay=1.2)) as server:  # longer than until the first line
@@ -147,7 +147,7 @@ def test_a_run_goes_on_when_nobody_reads_what_it_says_any_more(batch: Batch) -> 
     assert batch.left_behind() == []
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_second_interrupt_breaks_everything_off(batch: Batch) -> None:
     batch.prompts([f"go {number}" for number in range(8)])
     with scripted_server(*tool_turns(1, arguments={"command": "sleep 60"}), by="turn") as server:
@@ -165,7 +165,7 @@ def test_a_second_interrupt_breaks_everything_off(batch: Batch) -> None:
         assert batch.statistics()["recorded"] == 0
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_what_a_task_leaves_running_ends_with_it(batch: Batch) -> None:
     batch.prompts(["go", "go on"])
     command = {"command": "sleep 300 & setsid sleep 301 < /dev/null &> /dev/null & mktemp -d"}
@@ -178,7 +178,7 @@ def test_what_a_task_leaves_running_ends_with_it(batch: Batch) -> None:
     assert [path for path in (batch.hermes.home / "tmp").rglob("*") if path.name.startswith("tmp.")] == []
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_full_disk_ends_the_run_and_what_is_recorded_stays_whole(batch: Batch) -> None:
     prompts(batch)
     with slow_server() as server:
@@ -220,7 +220,7 @@ def has_rows(batch: Batch, least: int) -> bool:
     return len(batch.indexes()) >= least
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_killed_again_and_again_every_prompt_ends_with_one_row(batch: Batch) -> None:
     total = 60

@@ -138,7 +138,7 @@ def test_a_flood_of_output_costs_little_memory_and_a_bounded_file(do: Do) -> Non
     assert Path(str(result.output.spill_path)).stat().st_size < 128 * 1024 * 1024 + 100
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_two_gigabytes_pass_at_the_speed_of_the_pipe(do: Do) -> None:
     result, seconds, growth = _flood(do, 2048)
     assert result.output.total == 2 * 1024**3

@@ -1,4 +1,4 @@
-"""Run the conformance suite and print its results as the table of docs/sandboxes.md.
+"""Run the conformance suite and print its results as a table in Markdown.
 
     python -m tests.sandboxes.conformance.table [NAME…]
 

@@ -41,7 +41,7 @@ def test_the_standard_library_passes(part: str) -> None:
     assert altered(files, Redactor()) == []
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_of_the_whole_library_with_its_tests_only_passwords_in_urls_are_altered() -> None:
     files = [path for path in LIBRARY.rglob("*.py") if "site-packages" not in path.parts]
     assert len(files) > 1000

@@ -21,6 +21,9 @@ ALLOWED = (
 NEVER = frozenset({"SUDO_PASSWORD"})
 """What is for hermes alone, also where a setting spells it out: see `sandboxes.sudo`."""
 
+OF_THE_PLACE = ("HOME", "TMPDIR", "USER", "LOGNAME", "TERM", "PATH")
+"""What each place says for itself."""
+
 _SECRET_NAME = re.compile(SECRET_WORDS, re.IGNORECASE)
 _URL_WITH_LOGIN = re.compile(r"^[a-z0-9+]+://[^/]*@", re.IGNORECASE)
 
@@ -51,3 +54,14 @@ def child_environment(environ: Mapping[str, str], env_pass: Iterable[str] = ()) 
     child["PATH"] = os.pathsep.join(absolute) or os.defpath
     child["TERM"] = "dumb"
     return child
+
+
+def passed_variables(environ: Mapping[str, str], env_pass: Iterable[str]) -> dict[str, str]:
+    """What the person passes on purpose to a place that is not this machine: of all else nothing would be
+    true there, nor of the variables in `OF_THE_PLACE`."""
+    names = list(env_pass)
+    return {
+        name: value
+        for name, value in child_environment(environ, names).items()
+        if name in environ and name not in OF_THE_PLACE and any(fnmatchcase(name, each) for each in names)
+    }

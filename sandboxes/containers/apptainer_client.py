@@ -5,30 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from sandboxes.bounded_output import OutputCapture
 from sandboxes.child_environment import child_environment
-from sandboxes.reports import Reports
-from sandboxes.running_command import RunningCommand
+from sandboxes.containers.client_call import Answer, call_client
 from sandboxes.sandbox import SandboxError
 
 SECONDS = 120.0
-_MOST = 1_000_000
 _OF_CLIENTS = tuple(
     f"{maker}_{name}"
     for maker in ("APPTAINER", "SINGULARITY")
     for name in ("CACHEDIR", "TMPDIR", "DOCKER_USERNAME", "DOCKER_PASSWORD", "CONFIGDIR")
 )
 """Variables that say where it keeps things, and who it is at a registry."""
-
-
-class Answer(NamedTuple):
-    """`code` is None where it took too long."""
-
-    code: int | None
-    output: str
-    said: str
 
 
 class ApptainerClient:
@@ -67,24 +55,11 @@ class ApptainerClient:
 
         Raises SandboxError if there is no client.
         """
-        capture, reports = OutputCapture(None, _MOST), Reports()
-        try:
-            client = RunningCommand(
-                [self.program, *arguments], env={**self.environment, **variables}, cwd="/", marker=marker,
-                capture=capture, reports=reports,
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            raise SandboxError(
-                f"{self.name}: neither apptainer nor singularity is installed. Install one of them, or set "
-                "terminal.backend to another place"
-            ) from error
-        except OSError as error:
-            raise SandboxError(f"{self.name}: {error.strerror or error}") from error
-        try:
-            code = await client.wait(timeout)
-        finally:
-            client.kill()
-        return Answer(code, capture.head.decode("utf-8", "replace").strip(), reports.other)
+        return await call_client(
+            self.name, [self.program, *arguments], {**self.environment, **variables}, marker=marker,
+            timeout=timeout, missing="neither apptainer nor singularity is installed. Install one of them, "
+            "or set terminal.backend to another place",
+        )  # fmt: skip
 
 
 def problem(name: str, said: str, image: str) -> SandboxError:

@@ -11,16 +11,15 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from configuration.sandbox_settings import ApptainerSettings
 from safety.confinement import Confinement
 from sandboxes.bounded_output import OutputCapture
-from sandboxes.child_environment import child_environment
+from sandboxes.child_environment import passed_variables
 from sandboxes.containers.apptainer_client import ApptainerClient, problem
 from sandboxes.containers.apptainer_images import cache_folder, ready_image
-from sandboxes.containers.container_mounts import Mount, made_ready, project_mount
+from sandboxes.containers.container_mounts import Mount, all_mounts, made_ready, project_mount
 from sandboxes.host import CommandLineHost
 from sandboxes.leftovers import owner_is_dead, owner_label
 from sandboxes.running_command import RunningCommand
@@ -59,18 +58,9 @@ def make_apptainer_host(
     """
     terminal = settings.terminal
     name = terminal.backend
-    mounts = []
-    if project := project_mount(name, cwd, settings.apptainer.mount, hidden):
-        mounts.append(project)
-    for folder in terminal.writable:
-        folder = os.path.abspath(os.path.expanduser(folder))
-        if more := project_mount(name, folder, "write", hidden):
-            mounts.append(more)
-    passed = {
-        key: value
-        for key, value in child_environment(environ, terminal.env_pass).items()
-        if key in environ and any(fnmatchcase(key, each) for each in terminal.env_pass)
-    }
+    project = project_mount(name, cwd, settings.apptainer.mount, hidden)
+    mounts = all_mounts(name, project, terminal.writable, hidden)
+    passed = passed_variables(environ, terminal.env_pass)
     return ApptainerHost(
         ApptainerClient(name, environ, {"LANG": "C.UTF-8", "TERM": "dumb", "TMPDIR": "/tmp", **passed}),
         settings.apptainer,

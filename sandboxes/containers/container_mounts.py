@@ -97,6 +97,15 @@ def project_mount(name: str, cwd: str, mode: MountMode, hidden: Iterable[str]) -
     return Mount(source, cwd, mode == "write", tuple(place for place in places if is_within(place, source)))
 
 
+def all_mounts(
+    name: str, project: Mount | None, writable: Iterable[str], hidden: Sequence[str]
+) -> list[Mount]:
+    """The working folder's, if it has one, and one for each of `terminal.writable`. Raises as it does."""
+    folders = (os.path.abspath(os.path.expanduser(folder)) for folder in writable)
+    found = [project, *(project_mount(name, folder, "write", hidden) for folder in folders)]
+    return [each for each in found if each is not None]
+
+
 def made_ready(mount: Mount, own: Sequence[str], environ: Mapping[str, str]) -> Mount:
     """`mount` with what acts by itself later held fast: hooks and settings of git, the agent's settings.
 

@@ -11,15 +11,15 @@ import contextlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from configuration.sandbox_settings import DockerSettings
 from safety.confinement import Confinement
-from sandboxes.child_environment import child_environment
+from sandboxes.child_environment import passed_variables
+from sandboxes.containers.client_call import Answer
 from sandboxes.containers.container_leftovers import LABEL, remove_leftovers_once
-from sandboxes.containers.container_mounts import Mount, made_ready, project_mount
+from sandboxes.containers.container_mounts import Mount, all_mounts, made_ready, project_mount
 from sandboxes.containers.container_options import names_network, opens
-from sandboxes.containers.engine_client import Answer, EngineClient, EngineName, image_is_missing
+from sandboxes.containers.engine_client import EngineClient, EngineName, image_is_missing
 from sandboxes.host import CommandLineHost
 from sandboxes.leftovers import owner_label
 from sandboxes.sandbox import SandboxError
@@ -50,13 +50,8 @@ def make_docker_host(
     """
     terminal = settings.terminal
     name: EngineName = "podman" if terminal.backend == "podman" else "docker"
-    mounts = []
-    if project := project_mount(name, cwd, settings.docker.mount, hidden):
-        mounts.append(project)
-    for folder in terminal.writable:
-        folder = os.path.abspath(os.path.expanduser(folder))
-        if more := project_mount(name, folder, "write", hidden):
-            mounts.append(more)
+    project = project_mount(name, cwd, settings.docker.mount, hidden)
+    mounts = all_mounts(name, project, terminal.writable, hidden)
     return DockerHost(
         EngineClient(name, settings.docker.host, environ),
         settings.docker,
@@ -64,7 +59,7 @@ def make_docker_host(
         cwd if project else OWN_WORKSPACE,
         mounts=mounts,
         network=bool(terminal.network),
-        passed=_passed(environ, terminal.env_pass),
+        passed=passed_variables(environ, terminal.env_pass),
         hidden=hidden,
         environ=environ,
     )
@@ -258,13 +253,3 @@ def _owner(folder: str) -> str:
     except FileNotFoundError:
         return _NOBODY  # that it is gone the engine says
     return f"{facts.st_uid}:{facts.st_gid}"
-
-
-def _passed(environ: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """What the person passes on purpose. Of all else inside nothing would be true."""
-    own = ("HOME", "TMPDIR", "USER", "LOGNAME", "TERM")
-    return {
-        name: value
-        for name, value in child_environment(environ, names).items()
-        if name not in own and any(fnmatchcase(name, each) for each in names) and name in environ
-    }

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
-from sandboxes.bounded_output import OutputCapture
 from sandboxes.child_environment import child_environment
-from sandboxes.reports import Reports
-from sandboxes.running_command import RunningCommand
+from sandboxes.containers.client_call import Answer, call_client
 from sandboxes.sandbox import SandboxError
 
 EngineName: TypeAlias = Literal["docker", "podman"]
 SECONDS = 60.0
-_MOST = 1_000_000
 _OF_CLIENTS = ("DOCKER_*", "CONTAINER_*", "CONTAINERS_*", "SSH_AUTH_SOCK", "REGISTRY_AUTH_FILE")
 """Variables that say which engine is meant and how to reach it."""
-
-
-class Answer(NamedTuple):
-    """`code` is None where it took too long."""
-
-    code: int | None
-    output: str
-    said: str
 
 
 class EngineClient:
@@ -65,25 +54,11 @@ class EngineClient:
 
         Raises SandboxError if there is no client.
         """
-        capture, reports = OutputCapture(None, _MOST), Reports()
-        environment = {**self.environment, **variables}
-        try:
-            client = RunningCommand(
-                [*self.argv, *arguments], env=environment, cwd="/", marker=marker, capture=capture,
-                reports=reports,
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            raise SandboxError(
-                f"{self.name}: the program {self.name} is not installed. Install it, or set terminal.backend "
-                "to another place"
-            ) from error
-        except OSError as error:
-            raise SandboxError(f"{self.name}: {error.strerror or error}") from error
-        try:
-            code = await client.wait(timeout)
-        finally:
-            client.kill()
-        return Answer(code, capture.head.decode("utf-8", "replace").strip(), reports.other)
+        return await call_client(
+            self.name, [*self.argv, *arguments], {**self.environment, **variables}, marker=marker,
+            timeout=timeout, missing=f"the program {self.name} is not installed. Install it, or set "
+            "terminal.backend to another place",
+        )  # fmt: skip
 
     def problem(self, said: str, image: str) -> SandboxError:
         """What `run` or `pull` complained about, in plain words, with what helps."""

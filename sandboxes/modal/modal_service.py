@@ -13,11 +13,10 @@ import math
 import threading
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, TypeAlias, TypeVar
 
 from configuration.sandbox_settings import ModalProfile, ModalSettings
-from sandboxes.child_environment import child_environment
+from sandboxes.child_environment import passed_variables
 from sandboxes.leftovers import owner_is_dead, owner_label
 from sandboxes.sandbox import SandboxError
 from settings import Settings
@@ -27,7 +26,6 @@ ModalSandbox: TypeAlias = Any
 """A modal.Sandbox."""
 _WAITER = "exec 3<> <(:); while :; do read -r -u 3; done"
 _SECONDS = 30.0
-_OWN = ("HOME", "TMPDIR", "USER", "LOGNAME", "TERM", "PATH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +73,7 @@ def modal_order(settings: Settings, environ: Mapping[str, str], profile: str | N
         lifetime=modal.max_lifetime,
         idle=idle,
         network=bool(terminal.network),
-        variables={
-            name: value
-            for name, value in child_environment(environ, terminal.env_pass).items()
-            if name not in _OWN and any(fnmatchcase(name, each) for each in terminal.env_pass)
-        },
+        variables=passed_variables(environ, terminal.env_pass),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes.child_environment import child_environment
+from sandboxes.child_environment import child_environment, passed_variables
 from sandboxes.local import LocalSandbox
 from sandboxes.sandbox import ExecResult
 
@@ -58,3 +58,10 @@ def test_keys_are_absent_from_the_environment_of_commands(
         result = asyncio.run(local.exec("env; set; tr '\\0' '\\n' < /proc/$$/environ", timeout=9))
         assert "sk-canary" not in result.output.text and "PATH=" in result.output.text
     asyncio.run(local.close())
+
+
+def test_what_is_passed_on_purpose_is_not_what_each_place_says_for_itself() -> None:
+    environ = {"HOME": "/me", "PATH": "/bin", "TERM": "x", "LANG": "C", "MINE": "1", "MINE_TOO": "2"}
+    assert passed_variables(environ, ["*"]) == {"LANG": "C", "MINE": "1", "MINE_TOO": "2"}
+    assert passed_variables(environ, ["MINE", "GONE"]) == {"MINE": "1"}
+    assert passed_variables(environ, []) == {}

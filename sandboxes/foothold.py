@@ -78,9 +78,13 @@ class Foothold:
 
     async def lost(self) -> bool:
         """Whether the host is gone; asked after something failed in a way that only that could explain."""
-        if self.is_up and not await self.host.is_up():
-            self.is_up = False
-        return not self.is_up
+        for pause in (0, 0.3):  # an engine that is just removing a container may say at first that it runs
+            await asyncio.sleep(pause)
+            if self.is_up and not await self.host.is_up():
+                self.is_up = False
+            if not self.is_up:
+                return True
+        return False
 
     def close(self) -> None:
         """The host is down: nobody needs to see to that any more."""

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from conversation.event import Notice
@@ -18,8 +17,9 @@ from safety.gate import Decision, Gate
 from safety.permissions import Permissions
 from sandboxes.backend import make_sandbox
 from sandboxes.sandbox import SandboxError
-from settings import ToolsetSettings, hermes_home, is_trusted, load_settings, logs_dir
+from settings import hermes_home, logs_dir
 from tools.runtime import PlaceProblem, ToolReply, ToolRuntime
+from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import ArgumentError, Tool, error_reply
 from tools.untrusted import mark
 
@@ -33,9 +33,11 @@ _TASKS: dict[str, ToolRuntime] = {}
 def select_tools(
     enabled_toolsets: Sequence[str] | None = None,
     disabled_toolsets: Sequence[str] | None = None,
-    custom: Mapping[str, ToolsetSettings] | None = None,
+    around: Surroundings | None = None,
 ) -> tuple[list[Tool], list[tuple[str, str]]]:
     """The usable tools of the toolsets, in a stable order, and (name, reason) of those left out.
+
+    `around` decides which toolsets there are and what can be used; without it, what holds in this folder.
 
     Raises:
         toolsets.ToolsetError: an unknown toolset, or a cycle.
@@ -43,10 +45,13 @@ def select_tools(
     import toolsets
     from tools.catalog import available_tools
 
+    around = around or surroundings_here()
     names = toolsets.select_tools(
-        enabled_toolsets if enabled_toolsets is not None else ["default"], disabled_toolsets or [], custom
+        enabled_toolsets if enabled_toolsets is not None else ["default"],
+        disabled_toolsets or [],
+        around.settings.tools.custom,
     )
-    usable, unavailable = available_tools(names)
+    usable, unavailable = available_tools(names, around)
     return usable, [(each.name, each.reason) for each in unavailable]
 
 
@@ -150,19 +155,19 @@ def runtime_for(task_id: str) -> ToolRuntime:
             del _TASKS[ended]
         if task_id in _TASKS:
             return _TASKS[task_id]
-        cwd = Path.cwd()
-        settings = load_settings(cwd=cwd, project_trusted=is_trusted(cwd)).settings
-        sandbox = SHARED.get(task_id, lambda task: make_sandbox(settings, task, str(cwd), os.environ))
+        around = surroundings_here()
+        settings, cwd = around.settings, around.cwd
+        sandbox = SHARED.get(task_id, lambda task: make_sandbox(settings, task, cwd, os.environ))
         gate = Gate(
             settings.gate.mode or "ask",
-            workspace=str(cwd),
+            workspace=cwd,
             protected=(str(hermes_home()), str(logs_dir())),
             explicit=bool(settings.gate.mode),
-            trusted=is_trusted(cwd),
+            trusted=around.trusted,
             confinement=sandbox.confinement,
             permissions=Permissions(hermes_home() / "permissions.yaml"),
         )
-        _TASKS[task_id] = ToolRuntime(task_id, sandbox, gate, settings=settings)
+        _TASKS[task_id] = ToolRuntime(task_id, sandbox, gate, settings=settings, around=around)
         return _TASKS[task_id]
 
 

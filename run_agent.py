@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,10 @@ import model_tools
 import settings as settings_module
 from agent import assembly
 from agent.asking import Asking
+from agent.facts import AgentFacts
 from agent.ledger import Ledger
 from agent.loop import AgentLoop
 from agent.outcome import outcome_facts
-from agent.prompt import load_personalities
 from agent.recorder import NoRecorder, Recorder, SessionRecorder
 from agent.toolbox import Toolbox
 from agent.turn_stream import TurnStream
@@ -29,9 +30,9 @@ from conversation.message import ContentPart, Usage, UserMessage
 from conversation.repair import HistoryReader
 from models.chat_model import ChatModel
 from safety.gate import AskPermission
-from sandboxes.backend import ELSEWHERE, make_sandbox, place_told
+from sandboxes.backend import ELSEWHERE, make_sandbox
 from sandboxes.registry import SHARED
-from sandboxes.sandbox import BackgroundProcess, Sandbox
+from sandboxes.sandbox import Sandbox
 from settings import Settings
 from tools.runtime import AskPerson, ToolRuntime, new_task_id
 from tools.tool import Tool
@@ -48,7 +49,7 @@ GIT_SECONDS = 1.0
 """How long the end of a first turn waits for git; in a vast repository the state stays unknown."""
 
 
-class AIAgent:
+class AIAgent(AgentFacts):
     """One conversation with tools.
 
     The first arguments override the settings (None and "" leave them as they are). `settings` None
@@ -56,10 +57,10 @@ class AIAgent:
     `ask_permission` and `ask_person` reach a person; without them nobody is there, and what the gate
     would ask about is denied. `sudo` hands over a password. `trusted`: the person trusts the working
     folder, so that its instructions file counts. `passing_folder`: the folder is made for this
-    conversation alone; the system text does not name it, and no git state is put on record.
+    conversation alone; the system text does not name it, and no git state is put on record. `impersonal`:
+    nothing the person keeps for themselves (memory, earlier sessions) is used; a `rollout` is that, too.
 
-    Raises:
-        settings.SettingsError, toolsets.ToolsetError, agent.assembly.UnknownPersonalityError: as named.
+    Raises: settings.SettingsError, toolsets.ToolsetError, agent.assembly.UnknownPersonalityError.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class AIAgent:
         trusted: bool = False,
         rollout: bool = False,
         passing_folder: bool = False,
+        impersonal: bool = False,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.environ = assembly.task_environ(os.environ if environ is None else environ, sudo)
@@ -107,6 +109,9 @@ class AIAgent:
         self.settings = assembly.with_toolsets(settings, enabled_toolsets, disabled_toolsets)
         self.save = self.settings.sessions.save if save is None else save
         self.rollout = rollout
+        self.around = assembly.surroundings(
+            self.settings, self.cwd, self.environ, trusted=trusted, impersonal=impersonal or rollout
+        )
         self._passing_folder = passing_folder
         self._api_key = api_key
         self.redactor = assembly.redactor_of(self.settings, self.environ, api_key)
@@ -186,67 +191,6 @@ class AIAgent:
     def chat(self, message: str) -> str:
         """Send a message, return the answer's text. The sync door of `achat`."""
         return run_blocking(self.achat(message))
-
-    # -- what it is -----------------------------------------------------------------------------
-
-    @property
-    def session_id(self) -> str:
-        return self._asking.session_id
-
-    @property
-    def model(self) -> ChatModel:
-        return self._model
-
-    @property
-    def model_name(self) -> str:
-        return self._model.name
-
-    @property
-    def provider(self) -> str:
-        return self._endpoint.name if self._endpoint is not None else ""
-
-    @property
-    def base_url_host(self) -> str:
-        return self._endpoint.host if self._endpoint is not None else ""
-
-    @property
-    def place(self) -> str:
-        """Where its commands run and what holds them, as the person is told."""
-        return place_told(self.settings, self.runtime.sandbox.confinement)
-
-    @property
-    def context_window(self) -> int | None:
-        return self._model.context_window
-
-    @property
-    def context_tokens(self) -> int:
-        return self.ledger.tokens(self.toolbox.definitions)
-
-    @property
-    def usage(self) -> Usage:
-        return self._asking.usage
-
-    @property
-    def requests(self) -> int:
-        return self._asking.requests
-
-    @property
-    def history(self) -> History:
-        return self.ledger.history
-
-    @property
-    def tools(self) -> list[Tool]:
-        return list(self.toolbox.tools.values())
-
-    @property
-    def session_path(self) -> Path | None:
-        return self._writer.path if self._writer is not None else None
-
-    def background(self) -> list[BackgroundProcess]:
-        return [each for each in self.runtime.sandbox.processes() if each.exit_code is None]
-
-    def personalities(self) -> dict[str, str]:
-        return load_personalities(self.settings.personalities)
 
     # -- what a person may change between turns -------------------------------------------------
 
@@ -376,13 +320,15 @@ class AIAgent:
         self.runtime = ToolRuntime(
             task_id, sandbox, gate,
             emit=self._emit, ask=self._stream.in_order(ask_person), model=self._model, settings=self.settings,
+            around=self.around,
         )  # fmt: skip
         self.toolbox = Toolbox({tool.name: tool for tool in usable}, self.runtime, model_tools.call_tool)
         self._begin(session)
 
     def _begin(self, session: tuple[SessionWriter, Session] | None) -> None:
         """A new, empty conversation, or the one handed in."""
-        self.runtime.gate.forget_grants()
+        gate = self.runtime.gate
+        gate.forget_grants()
         usage, requests = Usage(), 0
         self.opening_notices: list[str] = []
         if session is not None:
@@ -390,15 +336,11 @@ class AIAgent:
             history = loaded.history
             self.opening_notices += loaded.problems
             usage, requests = loaded.usage, sum(turn.requests for turn in loaded.turns)
+            assembly.remember_exposure(gate, history)
         else:
             system = self._own_system()
             history = History(system, send_reasoning=self.settings.model.send_reasoning)
-            sync = self.settings.sessions.sync
-            self._writer = (
-                SessionWriter.create(self.logs / "sessions", assembly.make_header(self, system), sync=sync)
-                if self.save
-                else None
-            )
+            self._writer = assembly.new_writer(self, system) if self.save else None
         if self._writer is not None:
             self._writer.redactor = self.redactor
         self._git_unknown = session is None and self._writer is not None and not self._passing_folder
@@ -411,15 +353,16 @@ class AIAgent:
             compact_at=self.settings.agent.compact_at, usage=usage, requests=requests,
             unpriced=any(each.assistant.unpriced for each in history.rounds),
         )  # fmt: skip
+        self.runtime.spend = self._asking.spend
         self._loop = AgentLoop(self._asking, assembly.make_limits(self.settings), self.rollout)
-        self.runtime.stores.clear()  # a task list belongs to its conversation
+        self.runtime.forget_conversation()
         if session is not None:
-            definitions = self.toolbox.definitions
-            for change in assembly.changes_since(session[1], self._model.name, self.toolsets, definitions):
+            for change in assembly.changes_since(session[1], self):
                 self._record(change)
 
     async def _turn(self, message: UserMessage) -> TurnFinished:
         """A turn; beside the first of a new session, the state of the working folder is put on record."""
+        self.runtime.gate.addresses.note_person(message.text)
         if not self._git_unknown:
             return await self._loop.run(message)
         self._git_unknown = False
@@ -436,8 +379,8 @@ class AIAgent:
         return sandbox
 
     def _select(self, settings: Settings) -> tuple[list[Tool], list[tuple[str, str]]]:
-        tools = settings.tools
-        return model_tools.select_tools(tools.enabled, tools.disabled, tools.custom)
+        around = dataclasses.replace(self.around, settings=settings)
+        return model_tools.select_tools(settings.tools.enabled, settings.tools.disabled, around)
 
     def _take_history(self, messages: Sequence[dict[str, Any]]) -> list[str]:
         """Put a history from outside in place of ours; returns what had to be mended."""
@@ -454,6 +397,7 @@ class AIAgent:
 
     async def _use_task(self, task_id: str) -> None:
         """Work in another task's sandbox from here on."""
+        await self.runtime.close_stores()
         await self.runtime.sandbox.close()
         self.runtime.task_id = task_id
         self.runtime.sandbox = self._make_sandbox(task_id)

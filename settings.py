@@ -35,6 +35,17 @@ from configuration.sandbox_settings import (
     SshSettings,
 )
 from configuration.settings_file import SettingsFile, read_settings_file
+from configuration.tool_settings import (
+    AuxiliarySettings,
+    BrowserSettings,
+    DelegateSettings,
+    HookSettings,
+    ImageSettings,
+    McpServerSettings,
+    MoaSettings,
+    SkillSettings,
+    WebSettings,
+)
 from configuration.version import VERSION as VERSION
 
 
@@ -98,6 +109,9 @@ class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "auto"
     extra_body: Annotated[dict[str, Any], Meta(description="More fields for every request body.")] = {}
     extra_headers: Annotated[dict[str, str], Meta(description="More headers for every request.")] = {}
+    sees_images: Annotated[
+        bool | None, Meta(description="Whether the model can look at pictures; empty: known by its name.")
+    ] = None
     session_header: Annotated[
         str, Meta(description="Send the session id in this header, e.g. X-Session-ID.")
     ] = ""
@@ -232,6 +246,21 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ssh: SshSettings = field(default_factory=SshSettings)
     modal: ModalSettings = field(default_factory=ModalSettings)
     nomad: NomadSettings = field(default_factory=NomadSettings)
+    web: WebSettings = field(default_factory=WebSettings)
+    browser: BrowserSettings = field(default_factory=BrowserSettings)
+    auxiliary: AuxiliarySettings = field(default_factory=AuxiliarySettings)
+    images: ImageSettings = field(default_factory=ImageSettings)
+    moa: MoaSettings = field(default_factory=MoaSettings)
+    skills: SkillSettings = field(default_factory=SkillSettings)
+    delegate: DelegateSettings = field(default_factory=DelegateSettings)
+    mcp: Annotated[
+        dict[str, McpServerSettings],
+        Meta(description="Tool servers: NAME: {command, args} or {url}; see `hermes mcp add`."),
+    ] = {}
+    hooks: Annotated[
+        list[HookSettings],
+        Meta(description="Commands run at events: {event, command, tools, timeout, required}."),
+    ] = []
     gate: GateSettings = field(default_factory=GateSettings)
     display: DisplaySettings = field(default_factory=DisplaySettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
@@ -253,6 +282,8 @@ VARIABLES = {
     "TERMINAL_SSH_KEY": "ssh.identity_file",
     "NOMAD_ADDR": "nomad.address",
     "HERMES_MAX_ITERATIONS": "agent.max_turns",
+    "FIRECRAWL_API_URL": "web.api_url",
+    "BROWSER_CDP_URL": "browser.cdp_url",
 }
 """Variables with a name of their own. Any setting SECTION.FIELD is also HERMES_SECTION_FIELD, which wins."""
 

@@ -31,7 +31,7 @@ class Asking:
     """`usage` and `requests` count for the whole conversation; `compact_at` is a share of the window.
 
     `unpriced`: what some answer cost is not known. `uncounted`: estimated tokens of answers for which the
-    server gave no usage.
+    server gave no usage. `turn` is the one that runs.
     """
 
     model: ChatModel
@@ -44,6 +44,7 @@ class Asking:
     requests: int = 0
     unpriced: bool = False
     uncounted: int = 0
+    turn: Turn | None = None
 
     async def answer(self, turn: Turn) -> AssistantMessage:
         """The model's answer to the history as it stands.
@@ -69,6 +70,13 @@ class Asking:
         if turn is not None and compacted is not None:
             turn.compacted_to = compacted.after
         return compacted
+
+    def spend(self, usage: Usage) -> None:
+        """What a tool's own requests to a model used; its cost is None where it is not known."""
+        self.usage += usage
+        if self.turn is not None:
+            self.turn.usage += usage
+        self.unpriced = self.unpriced or (bool(usage.total_tokens) and usage.cost is None)
 
     def _is_full(self, turn: Turn) -> bool:
         window = self.model.context_window

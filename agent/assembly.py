@@ -6,21 +6,25 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from agent.facts import AgentFacts
 from agent.git_state import git_state
 from agent.limits import Limits
 from agent.prompt import build_system_prompt, load_personalities, read_instructions
 from agent.recorder import Recorder
-from agent.toolbox import Toolbox
 from configuration.version import VERSION
+from conversation.history import History
+from conversation.message import UserMessage
 from safety.confinement import Confinement
 from safety.gate import AskPermission, Gate, Mode
 from safety.permissions import Permissions
 from sandboxes.backend import place_name
 from settings import Settings
+from tools.surroundings import surroundings as surroundings
+from tools.untrusted import source_in
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.session_record import ChangeRecord, Header
@@ -30,7 +34,6 @@ from trajectories.trajectory_log import append_trajectory
 if TYPE_CHECKING:
     from safety.redact import Redactor
     from sandboxes.sudo import SudoDoor
-    from tools.runtime import ToolRuntime
 
 
 class UnknownPersonalityError(ValueError):
@@ -106,26 +109,7 @@ def sampling_facts(settings: Settings) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-class Facts(Protocol):
-    """What an agent says of itself; `run_agent.AIAgent` does."""
-
-    settings: Settings
-    toolsets: list[str]
-    toolbox: Toolbox
-    runtime: ToolRuntime
-    cwd: str
-
-    @property
-    def model_name(self) -> str: ...
-
-    @property
-    def provider(self) -> str: ...
-
-    @property
-    def base_url_host(self) -> str: ...
-
-
-def make_header(agent: Facts, system: str) -> Header:
+def make_header(agent: AgentFacts, system: str) -> Header:
     """The first line of a new session's file; the writer gives it its id and time."""
     return Header(
         id="",
@@ -140,6 +124,25 @@ def make_header(agent: Facts, system: str) -> Header:
         hermes_version=VERSION,
         sampling=sampling_facts(agent.settings),
     )
+
+
+def new_writer(agent: AgentFacts, system: str) -> SessionWriter:
+    """The file of a session that begins; it comes into being with the first thing that is said."""
+    folder, header = agent.logs / "sessions", make_header(agent, system)
+    return SessionWriter.create(folder, header, sync=agent.settings.sessions.sync)
+
+
+def remember_exposure(gate: Gate, history: History) -> None:
+    """What a conversation that goes on has read from elsewhere, and which addresses it met."""
+    for entry in history.entries:
+        if isinstance(entry, UserMessage):
+            if entry.origin == "person":
+                gate.addresses.note_person(entry.text)
+            continue
+        for result in entry.results:
+            if source := source_in(result.content):
+                gate.note_untrusted(source)
+                gate.addresses.note(result.content)
 
 
 def rescue(writer: SessionWriter) -> str:
@@ -197,15 +200,14 @@ def close_session(writer: SessionWriter, logs: Path, redactor: Callable[[], Reda
         return str(error)
 
 
-def changes_since(
-    before: Session, model: str, toolsets: list[str], tools: list[dict[str, Any]]
-) -> list[ChangeRecord]:
+def changes_since(before: Session, agent: AgentFacts) -> list[ChangeRecord]:
     """What is new about a session that goes on: without it, its training row would tell of the old."""
     changes: list[ChangeRecord] = []
-    if model != before.model:
-        changes.append(ChangeRecord(what="model", value=model))
-    if toolsets != before.toolsets or any(each not in before.tools for each in tools):
-        changes.append(ChangeRecord(what="toolsets", value=toolsets, tools=tools))
+    if agent.model_name != before.model:
+        changes.append(ChangeRecord(what="model", value=agent.model_name))
+    tools = agent.toolbox.definitions
+    if agent.toolsets != before.toolsets or any(each not in before.tools for each in tools):
+        changes.append(ChangeRecord(what="toolsets", value=agent.toolsets, tools=tools))
     return changes
 
 

@@ -56,6 +56,7 @@ class AgentLoop:
         """One turn. Cancelling the task interrupts it; it still ends in good order, with its event."""
         self.ledger.add_user(message)
         turn = Turn(RepeatGuard(self.limits.max_repeats), valid=len(self.ledger))
+        self.asking.turn = turn
         self.emit(TurnStarted(self.asking.session_id, message.text))
         while turn.outcome is None:
             try:
@@ -179,6 +180,7 @@ class AgentLoop:
         turn.end("failed", what, "run again with --debug for the whole story")
 
     def _finish(self, turn: Turn) -> TurnFinished:
+        self.asking.turn = None
         seconds = round(time.monotonic() - turn.started, 3)
         outcome = turn.outcome or "failed"
         self.ledger.recorder.turn(outcome, turn.reason, turn.usage, turn.requests, seconds)

@@ -112,6 +112,7 @@ def _agent(
         sandbox=_sandbox(task_id, settings, place, folder),
         cwd=str(folder.work),
         passing_folder=True,
+        impersonal=True,
         environ={**place.environ, "HERMES_LOGS": str(folder.logs)},
     )
 

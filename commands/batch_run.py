@@ -119,9 +119,12 @@ def _opening(
     chosen: bool,
 ) -> list[str]:
     """`stated`: where the policy is from, "" if nobody has said one; `chosen`: whether the model is."""
+    import os
+
     import model_tools
     from batches.planning import DEFAULT_DISTRIBUTION, endpoint_of
     from batches.workplace import model_name
+    from tools.surroundings import surroundings
 
     endpoint = endpoint_of(plan)
     host = f" at {endpoint.host}" if endpoint.host else ""
@@ -144,9 +147,8 @@ def _opening(
     if distribution is not None and distribution.missing and distribution.name != DEFAULT_DISTRIBUTION:
         gone = ", ".join(distribution.missing)
         lines.append(f"distribution {distribution.name} also names {gone}: there is no such toolset here")
-    tools, missing = model_tools.select_tools(
-        list(plan.toolsets), plan.settings.tools.disabled, plan.settings.tools.custom
-    )
+    around = surroundings(plan.settings, os.getcwd(), impersonal=True)
+    tools, missing = model_tools.select_tools(list(plan.toolsets), plan.settings.tools.disabled, around)
     lines += [f"without the tool {name}: {reason}" for name, reason in missing]
     if any(set(tool.effects) - {"read"} for tool in tools):
         lines.append(_allowed(plan.settings, stated))

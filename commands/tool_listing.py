@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -13,8 +12,9 @@ import msgspec
 
 import toolsets
 from safety.terminal_text import neutralize
-from settings import ToolsetSettings, ToolsSettings, is_trusted, load_settings
+from settings import ToolsetSettings, ToolsSettings
 from tools.catalog import TOOL_MODULES, available_tools, third_party_tools
+from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import Tool
 from toolsets import TOOLSETS, ToolsetError
 
@@ -53,11 +53,11 @@ class Listing(msgspec.Struct):
 
 def take_stock() -> Listing:
     """Rows for the settings that hold in this folder. Raises SettingsError."""
-    here = Path.cwd()
-    return listing(load_settings(cwd=here, project_trusted=is_trusted(here)).settings.tools)
+    return listing(surroundings_here())
 
 
-def listing(settings: ToolsSettings) -> Listing:
+def listing(around: Surroundings) -> Listing:
+    settings = around.settings.tools
     problems = [
         f"tools.custom.{name}: a built-in toolset has this name; yours is not used"
         for name in settings.custom
@@ -77,7 +77,7 @@ def listing(settings: ToolsSettings) -> Listing:
     names = dict.fromkeys(
         [*TOOL_MODULES, *(tool for tools in resolved.values() for tool in tools), *packages]
     )
-    usable, unavailable = available_tools(names)
+    usable, unavailable = available_tools(names, around)
     facts = _Facts(
         enabled, disabled, packages,
         costs={tool.name: schema_tokens(tool) for tool in usable},

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from safety.confinement import UNCONFINED, Confinement
 from safety.exposure import Exposure
+from safety.known_addresses import KnownAddresses
 from safety.paths import acts_by_itself, canonical, is_within, private_places, touches_any
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class EffectRequest:
     granted beyond once, and `lasting` whether that may also be "always in this folder"; for a `command` the
     gate fills both in. `command` and `cwd` are the shell command, whole, and the folder it would start in;
     `fed`: it is given an input, and what it does with that, its text does not tell.
+
+    The effects `read` and `net` together are a look at the web: nothing goes out but `urls`, or a query for
+    a search engine. `net` alone sends what the call holds.
     """
 
     tool: str
@@ -49,6 +53,7 @@ class EffectRequest:
     cwd: str = ""
     fed: bool = False
     lasting: bool = False
+    urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class Gate:
         self.ask = ask
         self.explicit = explicit
         self.exposure = Exposure()
+        self.addresses = KnownAddresses()
         self._granted: set[str] = set()
         self._granted_commands: list[Grant] = []
         self._known_reach: Reach | None = None
@@ -146,6 +152,7 @@ class Gate:
         self._granted.clear()
         self._granted_commands.clear()
         self.exposure.forget()
+        self.addresses.forget()
 
     def inside(self, path: str) -> bool:
         """True if `path`, links resolved, lies in the workspace."""
@@ -173,6 +180,8 @@ class Gate:
             return Decision("ask", "it touches the agent's own configuration, sessions or keys", final=True)
         if self.mode == "yolo":
             return Decision("allow", "the policy is yolo")
+        if set(request.effects) == {"read", "net"}:
+            return self._decide_look(request)
         if self._must_be_asked(request):
             return Decision("ask", "it touches private keys, or files that run without asking")
         if request.grant and request.grant in self._granted:
@@ -182,6 +191,19 @@ class Gate:
                 return Decision("allow", "the policy is auto-edit and the file is inside the working folder")
             return Decision("ask", "the file is outside the working folder")
         return Decision("ask", f"it wants to {_spell(request.effects)}")
+
+    def _decide_look(self, request: EffectRequest) -> Decision:
+        made_up = [url for url in request.urls if not self.addresses.knows(url)]
+        if not made_up or not self.exposure.untrusted:
+            return Decision("allow", "looking at the web is allowed")
+        if request.grant and request.grant in self._granted:
+            return Decision("allow", f"you allowed {request.grant} for this session", "session")
+        return Decision(
+            "ask",
+            f"the model made up the address {made_up[0][:300]} after it had read what others may have "
+            f"written ({self.exposure.untrusted}), and an address can carry something out",
+            rule="address",
+        )
 
     def _decide_command(self, request: EffectRequest, judged: Judgement) -> Decision:
         effects = cast("tuple[Effect, ...]", judged.effects)
@@ -296,7 +318,8 @@ class Gate:
 
     def _could_send(self, request: EffectRequest, judged: Judgement | None) -> bool:
         if "exec" not in request.effects:
-            return "net" in request.effects
+            plain = bool(request.urls) and all(map(self.addresses.knows, request.urls))
+            return "net" in request.effects and not (plain and set(request.effects) == {"read", "net"})
         if not self.confinement.network:
             return False
         return judged is None or judged.standing in ("project", "unknown") or "net" in judged.effects

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tools.surroundings import Surroundings
 from tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -72,14 +73,14 @@ def load_tool(name: str) -> Tool:
     return _checked(name, _load_entry(entries[0]), _owner(entries[0]))
 
 
-def available_tools(names: Iterable[str]) -> tuple[list[Tool], list[Unavailable]]:
+def available_tools(names: Iterable[str], around: Surroundings) -> tuple[list[Tool], list[Unavailable]]:
     """The tools of these names that can be used, in order, and the others with the reason."""
     usable: list[Tool] = []
     unavailable: list[Unavailable] = []
     for name in names:
         try:
             tool = load_tool(name)
-            reason = tool.requires() if tool.requires is not None else ""
+            reason = tool.requires(around) if tool.requires is not None else ""
         except (UnknownToolError, BrokenToolError) as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - a third-party check must not take other tools down

@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated
 
 from tools.runtime import ToolReply, ToolRuntime
+from tools.surroundings import Surroundings
 from tools.tool import error_reply, ok_reply, tool
 
 _MOST_CHOICES = 10
@@ -22,7 +23,7 @@ class _OneQuestion:
         self.lock = asyncio.Lock()
 
 
-def check_clarify_requirements() -> str:
+def check_clarify_requirements(around: Surroundings | None = None) -> str:
     """Always "": nothing is needed beyond this program."""
     return ""
 

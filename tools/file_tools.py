@@ -19,6 +19,7 @@ from tools.files.changes import ChangeError, shown_path, similar_names
 from tools.files.kind import binary_kind, irregular_kind, is_always_binary
 from tools.files.text_file import detect
 from tools.runtime import ToolReply, ToolRuntime
+from tools.surroundings import Surroundings
 from tools.tool import error_reply, ok_reply, tool
 
 _MOST_LINES = 2000
@@ -26,7 +27,7 @@ _HEAD_BYTES = 65_536
 _MOST_ENTRIES = 200
 
 
-def check_file_requirements() -> str:
+def check_file_requirements(around: Surroundings | None = None) -> str:
     """Always "": nothing is needed beyond a sandbox."""
     return ""
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 from conversation.event import Display, Event
-from conversation.message import Approval
+from conversation.message import Approval, Usage
 from models.chat_model import ChatModel
 from safety.gate import Gate
 from sandboxes.sandbox import Sandbox
 from settings import Settings
+from tools.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from sandboxes.sudo import SudoDoor
+
+log = logging.getLogger("hermes.tools")
 
 Store = TypeVar("Store")
 
@@ -53,8 +58,11 @@ class ToolRuntime:
     """One per task (`task_id`): everything stateful hangs on it, so two agents share nothing.
 
     `ask` is None where nobody is there to answer, `sudo` where no password is to be handed over.
-    `stores` holds per-task state of tools; use `store(Kind)`. `emit` sends an event to whoever watches;
-    `call_id` is set for each call.
+    `stores` holds state of tools; use `store(Kind)`. What has an `aclose` (a browser, a tool server) belongs
+    to the task and is closed with it; all else belongs to the conversation. `emit` sends an event to whoever
+    watches; `call_id` is set for each call. `spend` is told what a tool's own requests to a model used;
+    what has no price known is told with `cost` None. `around` tells where the agent is; its `settings` are
+    these.
     """
 
     task_id: str
@@ -70,12 +78,34 @@ class ToolRuntime:
     user_task: str = ""
     call_id: str = ""
     stores: dict[type, Any] = field(default_factory=dict)
+    spend: Callable[[Usage], None] = lambda usage: None
+    around: Surroundings = field(default_factory=Surroundings)
+
+    def __post_init__(self) -> None:
+        if self.around.settings is not self.settings:
+            self.around = replace(self.around, settings=self.settings)
 
     async def aclose(self) -> None:
         """End everything that runs for the task."""
         if self.sudo is not None:
             self.sudo.close()
-        await self.sandbox.close()
+        try:
+            await self.close_stores()
+        finally:
+            await self.sandbox.close()
+
+    async def close_stores(self) -> None:
+        """End what tools keep open: browsers, servers, …"""
+        open_ones = [self.stores.pop(kind) for kind in list(self.stores) if hasattr(kind, "aclose")]
+        for problem in await asyncio.gather(*(each.aclose() for each in open_ones), return_exceptions=True):
+            if isinstance(problem, Exception):
+                log.warning("what a tool kept open did not close well: %r", problem)
+
+    def forget_conversation(self) -> None:
+        """Another conversation begins; what belongs to the task stays."""
+        for kind in list(self.stores):
+            if not hasattr(kind, "aclose"):
+                del self.stores[kind]
 
     def store(self, kind: type[Store]) -> Store:
         """The task's one `kind()`, made at first use."""

@@ -12,6 +12,7 @@ from safety.gate import EffectRequest
 from safety.terminal_text import StreamCleaner
 from sandboxes.sandbox import BackgroundProcess, BoundedOutput, SandboxError
 from tools.runtime import ToolReply, ToolRuntime
+from tools.surroundings import Surroundings
 from tools.tool import error_reply, ok_reply, tool
 
 LOG_BYTES = 10_000
@@ -19,7 +20,7 @@ NEEDS_PASSWORD = "sudo: a password is required"
 NO_PASSWORD = "sudo needs a password, and none was given: nobody is here to type it, or the person would not"
 
 
-def check_terminal_requirements() -> str:
+def check_terminal_requirements(around: Surroundings | None = None) -> str:
     """ "" if commands can run here, else what is missing and the fix."""
     import shutil
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from conversation.event import Display
 from tools.runtime import ToolReply, ToolRuntime
+from tools.surroundings import Surroundings
 from tools.tool import error_reply, tool
 
 _MARKS = {"pending": "[ ]", "in_progress": "[>]", "completed": "[x]", "cancelled": "[-]"}
@@ -74,7 +75,7 @@ class TodoStore:
         )
 
 
-def check_todo_requirements() -> str:
+def check_todo_requirements(around: Surroundings | None = None) -> str:
     """Always "": nothing is needed beyond this program."""
     return ""
 

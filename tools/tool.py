@@ -15,8 +15,10 @@ import msgspec
 
 from safety.gate import Effect, EffectRequest
 from tools.runtime import ToolReply, ToolRuntime
+from tools.surroundings import Surroundings
 
 Handler: TypeAlias = Callable[..., Awaitable[ToolReply]]
+Requires: TypeAlias = Callable[[Surroundings], str]
 Describe: TypeAlias = Callable[[ToolRuntime, dict[str, Any]], EffectRequest]
 
 
@@ -28,7 +30,8 @@ class ArgumentError(ValueError):
 class Tool:
     """A named handler with what must be known before it is called.
 
-    `requires` returns "" if the tool can be used, else the reason and the fix in one line.
+    `requires` returns "" if the tool can be used, else the reason and the fix in one line. It looks and does
+    not try: it is asked at each start.
     `describe` tells the gate what a call would do; without it the gate is told the effects only. It
     may replace an argument by what it means (a path by its canonical form): the handler gets what was
     decided on.
@@ -40,7 +43,7 @@ class Tool:
     effects: tuple[Effect, ...]
     parameters: Mapping[str, inspect.Parameter]
     hints: Mapping[str, Any]
-    requires: Callable[[], str] | None = None
+    requires: Requires | None = None
     describe: Describe | None = None
     _schema: dict[str, Any] = field(default_factory=dict)
 
@@ -87,7 +90,7 @@ class Tool:
 def tool(
     *,
     effects: tuple[Effect, ...],
-    requires: Callable[[], str] | None = None,
+    requires: Requires | None = None,
     describe: Describe | None = None,
     name: str = "",
 ) -> Callable[[Handler], Tool]:

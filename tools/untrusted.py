@@ -22,6 +22,7 @@ def mark(reply: ToolReply, request: EffectRequest, runtime: ToolRuntime) -> Tool
     source = reply.untrusted
     if source:
         runtime.gate.note_untrusted(source)
+        runtime.gate.addresses.note(reply.content)
     elif reply.status == "ok" and set(request.effects) == {"read"}:
         source = _source_of_files(request.paths, runtime)
     return replace(reply, content=labelled(reply.content, source), untrusted=source) if source else reply
@@ -34,6 +35,17 @@ def labelled(content: str, source: str) -> str:
         rest = content[1:].lstrip()
         return label + (rest if rest == "}" else f", {rest}")
     return f'{label}, "result": {content}}}'
+
+
+def source_in(content: str) -> str:
+    """The source that `labelled` put into a result; "" for one without."""
+    if not content.startswith('{"untrusted": '):
+        return ""
+    try:
+        source, _ = json.JSONDecoder().raw_decode(content, len('{"untrusted": '))
+    except ValueError:
+        return ""
+    return source if isinstance(source, str) else ""
 
 
 def _source_of_files(paths: tuple[str, ...], runtime: ToolRuntime) -> str:

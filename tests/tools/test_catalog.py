@@ -19,6 +19,7 @@ from tools.catalog import (
     load_tool,
     third_party_tools,
 )
+from tools.surroundings import Surroundings
 
 GOOD = """
 from tools.tool import ok_reply, tool
@@ -68,7 +69,10 @@ def test_loading_one_tool_imports_its_module_alone() -> None:
         "print(sorted(m for m in sys.modules if m.startswith('tools.')), 'importlib.metadata' in sys.modules)"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    assert output == "['tools.catalog', 'tools.runtime', 'tools.todo_tool', 'tools.tool'] False\n"
+    assert (
+        output
+        == "['tools.catalog', 'tools.runtime', 'tools.surroundings', 'tools.todo_tool', 'tools.tool'] False\n"
+    )
 
 
 def test_a_package_adds_a_tool(packages: Path) -> None:
@@ -107,7 +111,7 @@ def test_a_broken_package_is_named_with_its_reason_and_takes_nothing_down(
 ) -> None:
     install(packages, "bad-package", "bad_tool", source, target)
     sys.modules.pop("bad_package", None)
-    usable, unavailable = available_tools(["todo", "bad_tool", "clarify"])
+    usable, unavailable = available_tools(["todo", "bad_tool", "clarify"], Surroundings())
     assert [tool.name for tool in usable] == ["todo", "clarify"]
     assert [each.name for each in unavailable] == ["bad_tool"]
     assert "package bad-package" in unavailable[0].reason
@@ -123,15 +127,15 @@ def test_two_packages_with_one_name_are_both_named(packages: Path) -> None:
 
 
 def test_a_requirement_that_is_not_met_is_the_reason(packages: Path) -> None:
-    source = GOOD.replace('("read",)', '("read",), requires=lambda: "needs a key: set X_KEY"')
+    source = GOOD.replace('("read",)', '("read",), requires=lambda around: "needs a key: set X_KEY"')
     install(packages, "needy", "needy_tool", source.format(name="needy_tool"))
-    assert available_tools(["needy_tool"])[1][0].reason == "needs a key: set X_KEY"
+    assert available_tools(["needy_tool"], Surroundings())[1][0].reason == "needs a key: set X_KEY"
 
 
 def test_a_check_that_fails_itself_is_reported(packages: Path) -> None:
-    source = GOOD.replace('("read",)', '("read",), requires=lambda: 1 / 0')
+    source = GOOD.replace('("read",)', '("read",), requires=lambda around: 1 / 0')
     install(packages, "shaky", "shaky_tool", source.format(name="shaky_tool"))
-    assert "ZeroDivisionError" in available_tools(["shaky_tool"])[1][0].reason
+    assert "ZeroDivisionError" in available_tools(["shaky_tool"], Surroundings())[1][0].reason
 
 
 def test_an_unknown_tool_brings_up_the_nearest() -> None:

@@ -1,0 +1,88 @@
+"""Web addresses nobody made up: those a person named, and those that stood in what was found.
+
+An address can carry something out. One that stands word for word in a page or in a list of results was
+written before the model knew what it knows now, so it carries nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+_ADDRESS = re.compile(r"https?://[^\s\"'<>\\`|^]{1,4000}", re.IGNORECASE)
+_CLOSING = ".,;:!?*_~)]}"
+"""Marks that may follow an address in a sentence, or belong to it."""
+_LONGEST = 4_000
+_MOST = 20_000
+
+
+class KnownAddresses:
+    """Grows with a conversation; the `_MOST` first are kept."""
+
+    def __init__(self) -> None:
+        self._addresses: set[str] = set()
+        self._hosts: set[str] = set()
+
+    def note_person(self, text: str) -> None:
+        """A person said `text`: any address on a host they name is one of theirs."""
+        for found in _ADDRESS.findall(text):
+            for address in _readings(found):
+                self._hosts.add(_host(address))
+        self._hosts.discard("")
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        """`text` was found on the web, or came from a tool server."""
+        if "://" not in text:
+            return
+        for found in _ADDRESS.findall(text):
+            for address in _readings(found):
+                if len(self._addresses) < _MOST and (plain := _plain(address)):
+                    self._addresses.add(plain)
+
+    def knows(self, url: str) -> bool:
+        """Whether `url` was not made up: it was met word for word, or its host was named by a person."""
+        if len(url) > _LONGEST or _has_login(url):
+            return False
+        return _plain(url) in self._addresses or _host(url) in self._hosts
+
+    def forget(self) -> None:
+        self._addresses.clear()
+        self._hosts.clear()
+
+
+def _readings(found: str) -> list[str]:
+    """`found` with fewer and fewer of the marks at its end."""
+    readings = [found]
+    while found and found[-1] in _CLOSING:
+        found = found[:-1]
+        readings.append(found)
+    cut = found.find("](")  # a Markdown link whose text is an address itself
+    if cut > 0:
+        readings.append(found[:cut])
+    return readings
+
+
+def _plain(url: str) -> str:
+    """`url` without what a server is not told (the fragment); host and scheme in lower case."""
+    try:
+        parts = urlsplit(url.strip())
+        return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path or '/'}" + (
+            f"?{parts.query}" if parts.query else ""
+        )
+    except ValueError:
+        return ""
+
+
+def _has_login(url: str) -> bool:
+    try:
+        return "@" in urlsplit(url).netloc
+    except ValueError:
+        return True
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower().rstrip(".")
+    except ValueError:
+        return ""

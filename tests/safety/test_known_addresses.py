@@ -73,7 +73,7 @@ def test_the_web_may_be_looked_at_until_somebody_elses_text_was_read(tmp_path: P
     assert look(gate("yolo", tmp_path), "https://a.example/").verdict == "allow"
 
 
-def test_with_something_private_read_a_query_is_asked_about_and_a_known_address_is_not(
+def test_with_something_private_read_a_query_is_asked_about_and_no_known_address(
     tmp_path: Path,
 ) -> None:
     asks = gate("ask", tmp_path)

@@ -38,8 +38,8 @@ class Toolbox:
         """For the check of an answer: tool name to what refuses wrong arguments."""
         return {name: tool.bind for name, tool in self.tools.items()}
 
-    def all_read_only(self, calls: Sequence[CheckedCall]) -> bool:
-        return all(call.problem or self.tools[call.call.name].read_only for call in calls)
+    def all_may_overlap(self, calls: Sequence[CheckedCall]) -> bool:
+        return all(call.problem or self.tools[call.call.name].may_overlap for call in calls)
 
 
 @dataclass(slots=True)
@@ -55,13 +55,13 @@ class CallRun:
     _started: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> list[ToolResult]:
-        """All results in call order: at once if every call only reads, else one after the other.
+        """All results in call order: at once if all of them may overlap, else one after the other.
 
         If the task is cancelled, what was not finished gets an `interrupted` result (see
         `close_interrupted`) and the cancellation goes on.
         """
         self.results = [None] * len(self.calls)
-        if len(self.calls) > 1 and self.toolbox.all_read_only(self.calls):
+        if len(self.calls) > 1 and self.toolbox.all_may_overlap(self.calls):
             async with asyncio.TaskGroup() as group:
                 for index in range(len(self.calls)):
                     group.create_task(self._run_one(index))

@@ -34,7 +34,8 @@ class Tool:
     not try: it is asked at each start.
     `describe` tells the gate what a call would do; without it the gate is told the effects only. It
     may replace an argument by what it means (a path by its canonical form): the handler gets what was
-    decided on.
+    decided on. `side_by_side`: its calls may run at the same time as others of one answer; None: if it only
+    reads.
     """
 
     name: str
@@ -45,11 +46,16 @@ class Tool:
     hints: Mapping[str, Any]
     requires: Requires | None = None
     describe: Describe | None = None
+    side_by_side: bool | None = None
     _schema: dict[str, Any] = field(default_factory=dict)
 
     @property
     def read_only(self) -> bool:
         return set(self.effects) <= {"read"}
+
+    @property
+    def may_overlap(self) -> bool:
+        return self.read_only if self.side_by_side is None else self.side_by_side
 
     def schema(self) -> dict[str, Any]:
         """The OpenAI tool definition. The same object each time; not to be changed."""
@@ -93,6 +99,7 @@ def tool(
     requires: Requires | None = None,
     describe: Describe | None = None,
     name: str = "",
+    side_by_side: bool | None = None,
 ) -> Callable[[Handler], Tool]:
     """Make a tool of an async function `handler(runtime, …)`.
 
@@ -105,7 +112,7 @@ def tool(
         hints = typing.get_type_hints(handler, include_extras=True)
         text = inspect.cleandoc(handler.__doc__ or "")
         tool_name = name or handler.__name__
-        return Tool(tool_name, text, handler, effects, parameters, hints, requires, describe)
+        return Tool(tool_name, text, handler, effects, parameters, hints, requires, describe, side_by_side)
 
     return wrap
 

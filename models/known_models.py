@@ -1,4 +1,4 @@
-"""What is known about a model from its name: its context window and its maker's prices."""
+"""What is known about a model from its name: its context window, its maker's prices, whether it sees."""
 
 from __future__ import annotations
 
@@ -24,11 +24,22 @@ def known_model(name: str, endpoint: Endpoint) -> KnownModel:
     """
     if endpoint.is_loopback:
         return KnownModel(None, (0.0, 0.0) if endpoint.name in LOCAL_PROVIDERS else None)
-    for part, window, prompt, completion in _table():
-        if part in name.lower():
-            prices = None if "-" in (prompt, completion) else (float(prompt), float(completion))
-            return KnownModel(int(window), prices if endpoint.is_openai else None)
-    return KnownModel()
+    found = _line_of(name)
+    if not found:
+        return KnownModel()
+    _, window, prompt, completion, _ = found
+    prices = None if "-" in (prompt, completion) else (float(prompt), float(completion))
+    return KnownModel(None if window == "-" else int(window), prices if endpoint.is_openai else None)
+
+
+def sees_images(name: str) -> bool | None:
+    """Whether the model of that name can look at pictures; None if it is not known."""
+    found = _line_of(name)
+    return found[-1] == "sees" if found else None
+
+
+def _line_of(name: str) -> list[str]:
+    return next((line for line in _table() if line[0] in name.lower()), [])
 
 
 def _table() -> list[list[str]]:

@@ -96,16 +96,10 @@ class AIAgent(AgentFacts):
         self.cwd = os.path.abspath(cwd or os.getcwd())
         if not os.path.isdir(self.cwd):
             raise NotADirectoryError(f"the working folder {self.cwd} does not exist")
-        if max_iterations is not None and max_iterations < 1:
-            raise ValueError(f"max_iterations must be at least 1, not {max_iterations}")
         self.trusted = trusted
-        if settings is None:
-            load = settings_module.load_settings
-            settings = load(cwd=Path(self.cwd), project_trusted=trusted, environ=self.environ).settings
-        settings = assembly.override(
-            settings, "model", base_url=base_url or None, name=model or None, max_tokens=max_tokens
-        )
-        settings = assembly.override(settings, "agent", max_turns=max_iterations)
+        settings = settings or assembly.settings_in(self.cwd, self.environ, trusted=trusted)
+        settings = assembly.with_model(settings, base_url, model, max_tokens)
+        settings = assembly.with_turns(settings, max_iterations)
         self.settings = assembly.with_toolsets(settings, enabled_toolsets, disabled_toolsets)
         self.save = self.settings.sessions.save if save is None else save
         self.rollout = rollout

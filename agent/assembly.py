@@ -22,7 +22,7 @@ from safety.confinement import Confinement
 from safety.gate import AskPermission, Gate, Mode
 from safety.permissions import Permissions
 from sandboxes.backend import place_name
-from settings import Settings
+from settings import Settings, load_settings
 from tools.surroundings import surroundings as surroundings
 from tools.untrusted import source_in
 from trajectories.session_file import SessionWriter
@@ -218,6 +218,23 @@ def override(settings: Settings, section: str, **values: Any) -> Settings:
         return settings
     part = msgspec.structs.replace(getattr(settings, section), **given)
     return msgspec.structs.replace(settings, **{section: part})
+
+
+def settings_in(cwd: str, environ: Mapping[str, str], *, trusted: bool) -> Settings:
+    """Those that hold in the folder `cwd`. Raises SettingsError."""
+    return load_settings(cwd=Path(cwd), project_trusted=trusted, environ=environ).settings
+
+
+def with_model(settings: Settings, base_url: str, name: str, max_tokens: int | None) -> Settings:
+    """Settings with what is given of these; "" and None leave a value as it is."""
+    return override(settings, "model", base_url=base_url or None, name=name or None, max_tokens=max_tokens)
+
+
+def with_turns(settings: Settings, most: int | None) -> Settings:
+    """Settings with `most` requests in a turn; None leaves them as they are. Raises ValueError below 1."""
+    if most is not None and most < 1:
+        raise ValueError(f"max_iterations must be at least 1, not {most}")
+    return override(settings, "agent", max_turns=most)
 
 
 def with_toolsets(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ from typing import Any
 
 from conversation.event import Notice
 from conversation.round import is_json_object
-from safety.gate import Decision, Gate
+from safety.gate import Decision, EffectRequest, Gate
 from safety.permissions import Permissions
 from sandboxes.backend import make_sandbox
 from sandboxes.sandbox import SandboxError
@@ -65,7 +66,8 @@ def get_tool_definitions(
 
 
 async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRuntime) -> ToolReply:
-    """Check the arguments, ask the gate, run the tool. Every call of every face comes through here.
+    """Check the arguments, ask the hooks and the gate, run the tool. Every call of every face comes through
+    here.
 
     Whatever goes wrong inside a tool becomes a reply the model can read; only cancellation passes.
     """
@@ -76,19 +78,50 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
         if tool.describe is not None:
             await _place(runtime)  # what the gate is told of places is true then
         request = tool.effect_request(runtime, bound)
+        if runtime.hooks is not None:
+            word, reason = await runtime.hooks.before_tool(tool.name, bound, runtime)
+            if word == "deny":
+                return _refusal(reason)
+            request = replace(request, asked_for=reason if word == "ask" else "")
         asked = time.monotonic()
         decision = await runtime.gate.authorize(request)
         waited = time.monotonic() - asked
         if decision.verdict == "allow":
-            reply = mark(await tool.handler(runtime, **bound), request, runtime)
+            reply = await _run(tool, bound, request, runtime)
         else:
-            refusal = {"error": f"denied: {decision.reason}"}
-            reply = ToolReply(json.dumps(refusal, ensure_ascii=False), "denied")
+            reply = _refusal(decision.reason)
     except Exception as error:  # noqa: BLE001 - a tool's fault must not end the conversation
         reply = _failure(tool, error)
     if decision is None or not decision.approval:
         return reply
     return replace(reply, approval=decision.approval, waited=waited)
+
+
+async def _run(tool: Tool, bound: dict[str, Any], request: EffectRequest, runtime: ToolRuntime) -> ToolReply:
+    began = time.monotonic()
+    try:
+        reply = mark(await tool.handler(runtime, **bound), request, runtime)
+    except Exception as error:  # noqa: BLE001 - a tool's fault must not end the conversation
+        reply = _failure(tool, error)
+    if runtime.hooks is None:
+        return reply
+    result = {
+        "status": reply.status, "content": reply.content, "seconds": round(time.monotonic() - began, 3),
+    }  # fmt: skip
+    try:
+        await runtime.hooks.after_tool(tool.name, bound, result, runtime)
+    except asyncio.CancelledError:
+        # The tool has done its work: its result counts, and the cancellation goes on behind it.
+        task = asyncio.current_task()
+        if task is None:
+            raise
+        task.uncancel()
+        task.cancel()
+    return reply
+
+
+def _refusal(reason: str) -> ToolReply:
+    return ToolReply(json.dumps({"error": f"denied: {reason}"}, ensure_ascii=False), "denied")
 
 
 async def _place(runtime: ToolRuntime) -> None:

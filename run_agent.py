@@ -19,6 +19,7 @@ from agent.asking import Asking
 from agent.facts import AgentFacts
 from agent.ledger import Ledger
 from agent.loop import AgentLoop
+from agent.opening import refused_turn
 from agent.outcome import outcome_facts
 from agent.recorder import NoRecorder, Recorder, SessionRecorder
 from agent.toolbox import Toolbox
@@ -238,8 +239,10 @@ class AIAgent(AgentFacts):
 
     async def new_session(self) -> None:
         """Close this session and begin an empty one with the same settings."""
-        self._close_session()
-        self._begin(None)
+        try:
+            await self._close_session()
+        finally:
+            self._begin(None)
 
     async def resume(self, name: str) -> None:
         """Close this session and go on with the one whose id or title is, or begins with, `name`.
@@ -252,8 +255,10 @@ class AIAgent(AgentFacts):
         opened = SessionWriter.open(
             find_session(self.logs / "sessions", name), send_reasoning=self.settings.model.send_reasoning
         )
-        self._close_session()
-        self._begin(opened)
+        try:
+            await self._close_session()
+        finally:
+            self._begin(opened)
 
     def save_to(self, path: str) -> str:
         """Write the conversation as one training row to `path` (default: its id, in the working folder)."""
@@ -274,7 +279,7 @@ class AIAgent(AgentFacts):
             await self.runtime.aclose()
             await self._model.aclose()
         finally:
-            self._close_session()
+            await self._close_session()
         unheard, self._stream.unheard = self._stream.unheard, []
         return [event.text for event in unheard if isinstance(event, Notice)]
 
@@ -350,12 +355,17 @@ class AIAgent(AgentFacts):
         self.runtime.spend = self._asking.spend
         self._loop = AgentLoop(self._asking, assembly.make_limits(self.settings), self.rollout)
         self.runtime.forget_conversation()
+        if self.runtime.hooks is not None:
+            self.runtime.hooks.new_session(self.session_id)
         if session is not None:
             for change in assembly.changes_since(session[1], self):
                 self._record(change)
 
     async def _turn(self, message: UserMessage) -> TurnFinished:
         """A turn; beside the first of a new session, the state of the working folder is put on record."""
+        hooks = self.runtime.hooks
+        if hooks is not None and (over := await refused_turn(hooks, self.runtime, message.text, self._emit)):
+            return over
         self.runtime.gate.addresses.note_person(message.text)
         if not self._git_unknown:
             return await self._loop.run(message)
@@ -418,14 +428,17 @@ class AIAgent(AgentFacts):
     def _complain(self, problem: str) -> None:
         self._emit(Notice(problem, "warning"))
 
-    def _close_session(self) -> None:
-        """Give the session back and append its training row."""
+    async def _close_session(self) -> None:
+        """Give the session back, append its training row, and tell the hooks."""
+        file = str(self.session_path or "")
         writer, self._writer = self._writer, None
         if writer is not None:
             redactor = self.redactor if self.settings.sessions.trajectories else None
             problem = assembly.close_session(writer, self.logs, redactor)
             if problem:
                 self._complain(problem)
+        if self.runtime.hooks is not None:
+            await self.runtime.hooks.session_end(self.runtime, file)
 
 
 if __name__ == "__main__":  # as a script it is the command line, which stands above: run, not imported

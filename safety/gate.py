@@ -42,6 +42,8 @@ class EffectRequest:
 
     The effects `read` and `net` together are a look at the web: nothing goes out but `urls`, or a query for
     a search engine. `net` alone sends what the call holds.
+
+    `asked_for`: why a person has to be asked whatever the policy, as a hook of theirs wants; "" if not.
     """
 
     tool: str
@@ -54,6 +56,7 @@ class EffectRequest:
     fed: bool = False
     lasting: bool = False
     urls: tuple[str, ...] = ()
+    asked_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,11 @@ class Gate:
 
     def _weigh(self, request: EffectRequest, judged: Judgement | None) -> Decision:
         decision = self._decide_command(request, judged) if judged else self._decide_other(request)
+        if request.asked_for and decision.verdict != "deny":
+            also = f"; {decision.reason}" if decision.verdict == "ask" else ""
+            return replace(
+                decision, verdict="ask", reason=request.asked_for + also, rule="hook", final=True, approval=""
+            )
         if (
             decision.verdict != "deny"
             and not decision.final

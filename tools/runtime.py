@@ -19,6 +19,7 @@ from tools.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from sandboxes.sudo import SudoDoor
+    from tools.hooks.hooks import Hooks
 
 log = logging.getLogger("hermes.tools")
 
@@ -62,7 +63,7 @@ class ToolRuntime:
     to the task and is closed with it; all else belongs to the conversation. `emit` sends an event to whoever
     watches; `call_id` is set for each call. `spend` is told what a tool's own requests to a model used;
     what has no price known is told with `cost` None. `around` tells where the agent is; its `settings` are
-    these.
+    these, and so are `hooks`, None where there are none.
     """
 
     task_id: str
@@ -80,10 +81,15 @@ class ToolRuntime:
     stores: dict[type, Any] = field(default_factory=dict)
     spend: Callable[[Usage], None] = lambda usage: None
     around: Surroundings = field(default_factory=Surroundings)
+    hooks: Hooks | None = None
 
     def __post_init__(self) -> None:
         if self.around.settings is not self.settings:
             self.around = replace(self.around, settings=self.settings)
+        if self.settings.hooks and self.hooks is None:
+            from tools.hooks.hooks import Hooks
+
+            self.hooks = Hooks(self.around)
 
     async def aclose(self) -> None:
         """End everything that runs for the task."""

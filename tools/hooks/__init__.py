@@ -1,0 +1,1 @@
+"""Commands of the person's own that are run before and after tools, and where sessions begin and end."""

@@ -435,6 +435,8 @@ def _merge(into: dict[str, Any], data: Mapping[str, Any], defaults: Struct | Non
             _merge(into.setdefault(name, {}), value, default)
         elif isinstance(default, dict) and isinstance(value, dict):
             into[name] = {**into.get(name, {}), **value}
+        elif name == "hooks" and isinstance(value, list):  # a folder's own take none of the person's away
+            into[name] = [*into.get(name, []), *value]
         else:
             into[name] = value
     return into

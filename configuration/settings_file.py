@@ -38,6 +38,10 @@ class SettingsFile:
         """The line (from 1) of the deepest of `keys` that stands in the file."""
         node, line = self.root, 1
         for key in keys:
+            if node is not None and node.id == "sequence" and key.isdigit() and int(key) < len(node.value):
+                node = node.value[int(key)]
+                line = node.start_mark.line + 1
+                continue
             entry = find_entry(node, key)
             if entry is None:
                 break

@@ -92,11 +92,32 @@ def problems(kind: Any, value: Any, keys: tuple[str, ...] = ()) -> Iterator[tupl
             else:
                 yield from problems(inner, entry, (*keys, name))
         return
+    if get_origin(bare) is list and _is_section(get_args(bare)[0]) and isinstance(value, list):
+        for number, entry in enumerate(value):
+            yield from _entry_problems(get_args(bare)[0], entry, (*keys, str(number)))
+        return
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
         quote = "; write it in quotes" if _takes_text(bare) and isinstance(value, (int, float)) else ""
         yield keys, f"{'.'.join(keys)} must be {expected(kind)}, found {_found(kind, value)}{quote}"
+
+
+def _entry_problems(section: Any, entry: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The same for an entry of a list, which no key of the settings leads to."""
+    fields = {item.name: item for item in msgspec.structs.fields(section)}
+    dotted = ".".join(keys)
+    if not isinstance(entry, dict):
+        yield keys, f"{dotted} must be a mapping with {', '.join(fields)}, found {describe_value(entry)}"
+        return
+    for name, item in fields.items():
+        if item.required and name not in entry:
+            yield keys, f"{dotted} has no {name}: {expected(item.type)}"
+    for name, value in entry.items():
+        if name in fields:
+            yield from problems(fields[name].type, value, (*keys, name))
+        else:
+            yield (*keys, name), f"{dotted} has no place for {name}; there are: {', '.join(fields)}"
 
 
 def nearest_key(section: type[msgspec.Struct], keys: Sequence[str]) -> str:
@@ -142,6 +163,7 @@ def _bounds(kind: Any) -> str:
         for name, word in names.items()
         if getattr(meta, name) is not None
     ]
+    found += ["not empty" for meta in _metas(kind) if meta.min_length]
     return f" ({' and '.join(found)})" if found else ""
 
 

@@ -115,10 +115,14 @@ class McpServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HookSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """A command that is run at an event, with JSON on stdin."""
+    """A command that is run by the shell at an event, with JSON on stdin.
+
+    `tools` are patterns of names, none for all of them. `timeout` is in seconds. Where a `required` one
+    fails, what it is asked about does not happen.
+    """
 
     event: Literal["before_tool", "after_tool", "session_start", "session_end"]
-    command: str
+    command: Annotated[str, Meta(min_length=1)]
     tools: list[str] = []
-    timeout: float = 30.0
+    timeout: Annotated[float, Meta(gt=0)] = 30.0
     required: bool = False

@@ -106,6 +106,43 @@ def test_lists_are_replaced_and_tables_are_merged_by_name(person: Person) -> Non
     assert settings.providers["q"].key_env == "K"
 
 
+def test_the_hooks_of_a_folder_come_on_top_of_the_persons(person: Person) -> None:
+    person.has("hooks:\n  - {event: before_tool, command: guard, required: true}\n")
+    person.project_has("hooks:\n  - {event: after_tool, command: format}\n")
+    assert [hook.command for hook in person.load().settings.hooks] == ["guard", "format"]
+    assert [hook.command for hook in person.load(trusted=False).settings.hooks] == ["guard"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "line", "problem"),
+    [
+        ("{event: befor_tool, command: x}", 2, "hooks.0.event must be one of before_tool, after_tool,"),
+        (
+            "event: after_tool\n    comand: x",
+            3,
+            "hooks.0 has no place for comand; there are: event, command,",
+        ),
+        ("event: after_tool", 2, "hooks.0 has no command: text (not empty)"),
+        (
+            "event: after_tool\n    command: ''",
+            3,
+            "hooks.0.command must be text (not empty), found the text ''",
+        ),
+        (
+            "event: after_tool\n    command: x\n    timeout: 0",
+            4,
+            "hooks.0.timeout must be a number (above 0)",
+        ),
+        ("guard.sh", 2, "hooks.0 must be a mapping with event, command, tools, timeout, required, found"),
+    ],
+)
+def test_what_is_wrong_in_an_entry_of_a_list_is_told_with_its_line(
+    person: Person, entry: str, line: int, problem: str
+) -> None:
+    path = person.has(f"hooks:\n  - {entry}\n")
+    assert any(each.startswith(f"{path}:{line}: {problem}") for each in person.problems())
+
+
 def test_a_section_or_table_without_a_value_is_empty(person: Person) -> None:
     person.has("model:\n  # name: x\nproviders:\ntools:\n  custom:\n")
     assert person.load().settings == Settings()

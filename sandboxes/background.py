@@ -61,11 +61,14 @@ class LocalProcess:
         """Send `data` to its input; `end` closes it. Raises SandboxError if it does not take it."""
         await self._input.write(data, end=end)
 
-    async def kill(self) -> None:
-        await self.running.end(KILL_GRACE)
+    async def kill(self, grace: float = KILL_GRACE) -> None:
+        await self.running.end(grace)
         if not self._adopted:
             await self.running.wait(KILL_GRACE)
         self.close_input()
+
+    async def result(self) -> BoundedOutput:
+        return self.running.capture.result(self._limit)
 
     def close_input(self) -> None:
         self._input.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from safety.terminal_text import strip_controls
@@ -20,9 +21,13 @@ class OutputCapture:
 
     Args:
         folder: where a spill file may be made once memory does not hold the output; None for none.
+        sift: gets each piece of output and returns what of it is taken.
     """
 
-    def __init__(self, folder: Path | None, kept: int = KEPT) -> None:
+    def __init__(
+        self, folder: Path | None, kept: int = KEPT, sift: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        self._sift = sift
         self._folder = folder
         self._kept = kept
         self._head = bytearray()
@@ -42,6 +47,8 @@ class OutputCapture:
             return bytes(self._head)
 
     def feed(self, chunk: bytes | memoryview) -> None:
+        if self._sift is not None:
+            chunk = self._sift(bytes(chunk))
         with self._lock:
             room = self._kept - len(self._head)
             if len(chunk) > room and self._spill_path is None:

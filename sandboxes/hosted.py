@@ -9,7 +9,7 @@ import os
 import posixpath
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from sandboxes.hosted_files import HostedFiles
 from sandboxes.hosted_process import HostedProcess
 from sandboxes.local import CANCEL_GRACE, TIMED_OUT, TIMEOUT_GRACE
 from sandboxes.reports import Reports
-from sandboxes.sandbox import BackgroundProcess, BoundedOutput, ExecResult, FileStat, SandboxError
+from sandboxes.sandbox import BackgroundProcess, ExecResult, FileStat, SandboxError
 from sandboxes.spill_file import private_folder
 
 _ANSWER = 10.0
@@ -40,6 +40,7 @@ class HostedSandbox:
         spill_dir: a folder of this machine for output on its way; a private temporary one if None.
         remark: what the model has to know of the place when a command has failed with this output; "" for
             nothing.
+        identity: begins the marker of every process that belongs here; a new one if "".
     """
 
     def __init__(
@@ -51,11 +52,12 @@ class HostedSandbox:
         lifetime: float | None = None,
         spill_dir: str | None = None,
         remark: Callable[[str], str] | None = None,
+        identity: str = "",
     ) -> None:
         self.task_id = task_id
         self.host = host
         self.confinement = host.confinement
-        self.identity = secrets.token_hex(16)
+        self.identity = identity or secrets.token_hex(16)
         self._foothold = Foothold(host, self.identity)
         self._files = HostedFiles(self._foothold)
         self._limit = output_limit
@@ -68,6 +70,7 @@ class HostedSandbox:
         self._state = 0
         self._commands = 0
         self._processes: dict[str, HostedProcess] = {}
+        self._unlisted: list[HostedProcess] = []
         self._cut_off: list[str] = []  # markers of commands that a lost connection ended here, not there
         self._busy = 0
         self._counting = threading.Lock()  # the timer's thread asks, too
@@ -93,7 +96,7 @@ class HostedSandbox:
         with self._in_use():
             number = self._next()
             for attempt in (1, 2):
-                run = await self._begin(number, command, stdin, workdir, in_this_loop(on_output))
+                run = await self._begin(number, command, stdin, workdir, in_this_loop(on_output), None)
                 code = await self._supervise(run, timeout)
                 if run.reports.begun or run.reports.missing or run.reports.again or code is None:
                     break
@@ -107,7 +110,7 @@ class HostedSandbox:
             if code is not None and (run.reports.left or run.program.is_open):
                 left = await self._adopt(command, run)
                 notes.append(f"something it started still runs, as process {left.id}")
-            output = await self._result(run)
+            output = await self._files.output(run.program, str(run.number), self._limit)
             if code and self._remark is not None and (said := self._remark(output.text)):
                 notes.append(said)
             notes += self._foothold.tell_news()
@@ -136,13 +139,16 @@ class HostedSandbox:
                 raise SandboxError(f"{self.host.name}: {why} while {argv[0]} ran")
             return 127 if code == 126 else code, output
 
-    async def spawn(self, command: str, *, workdir: str | None = None) -> BackgroundProcess:
-        """See `Sandbox.spawn`. It begins with the session's state and never changes it."""
+    async def spawn(
+        self, command: str, *, workdir: str | None = None, sift: Callable[[bytes], bytes] | None = None
+    ) -> BackgroundProcess:
+        """See `Sandbox.spawn`."""
         if "\0" in command:
             raise SandboxError("the command contains a NUL character; write it as \\0 instead")
         with self._in_use():
-            run = await self._begin(self._next(), command, None, workdir, None, spawned=True)
-            process = self._keep(command, run, stdin=run.stdin)
+            capture = OutputCapture(self._scratch() if sift else None, sift=sift)
+            run = await self._begin(self._next(), command, None, workdir, None, capture)
+            process = self._keep(command, run, stdin=run.stdin, listed=sift is None)
             await process.write(command.encode("utf-8", "replace") + b"\0")
             return process
 
@@ -186,6 +192,25 @@ class HostedSandbox:
     def canonical(self, path: str) -> str:
         return self.resolve(path)  # the links are in the host
 
+    def beside(self, task_id: str) -> HostedSandbox:
+        """See `Sandbox.beside`."""
+        from sandboxes.shared_host import SharedHost
+
+        shared = SharedHost(self.host, self._foothold, self.held)
+        return HostedSandbox(
+            task_id, shared, output_limit=self._limit, spill_dir=self._spill_dir, remark=self._remark,
+            identity=f"{self.identity}.{secrets.token_hex(8)}",
+        )  # fmt: skip
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """The host is up, and stays: somebody else works in it."""
+        with self._in_use():
+            if self._foothold.is_up and not await self.host.is_up():
+                await self._foothold.lost()
+            await self._up()
+            yield
+
     async def close(self) -> None:
         """End the host with everything in it; in one that lasts, what was started there."""
         if self._closed:
@@ -212,15 +237,16 @@ class HostedSandbox:
         stdin: bytes | None,
         workdir: str | None,
         on_text: Callable[[str], None] | None,
-        *,
-        spawned: bool = False,
+        capture: OutputCapture | None,
     ) -> _Run:
-        """Start the command in a shell inside. A spawned one still has to be sent, through its input."""
+        """Start the command in a shell inside. One that is given a `capture` still has to be sent, through
+        its input."""
         await self._up()
         marker = self._marker(number)
         folder = self._cwd if workdir is None else self.resolve(workdir)
         reports = Reports()
-        capture = OutputCapture(None if spawned else self._scratch())
+        spawned = capture is not None
+        capture = capture or OutputCapture(self._scratch())
         takes_input = "input" if spawned or stdin is not None else ""
         argv = [
             "bash", "--noprofile", "--norc", f"{self._foothold.folder}/supervise.sh",
@@ -304,30 +330,18 @@ class HostedSandbox:
         )
 
     def _keep(
-        self, text: str, run: _Run, *, stdin: int = -1, watcher: Program | None = None
+        self, text: str, run: _Run, *, stdin: int = -1, watcher: Program | None = None, listed: bool = True
     ) -> HostedProcess:
-        id = f"bg_{len(self._processes) + 1}"
+        id = f"bg_{len(self._processes) + 1}" if listed else "the script"
         process = HostedProcess(
             id, text, run.program, self._foothold, run.marker, self._limit,
             reports=run.reports, stdin=stdin, watcher=watcher,
         )  # fmt: skip
-        self._processes[id] = process
+        if listed:
+            self._processes[id] = process
+        else:
+            self._unlisted = [each for each in self._unlisted if each.exit_code is None] + [process]
         return process
-
-    async def _result(self, run: _Run) -> BoundedOutput:
-        """The output; where it is too long, all of it is put into a file inside for the model to read."""
-        output = run.program.capture.result(self._limit)
-        if output.spill_path is None or run.program.is_open:
-            return output
-        path = f"{self._foothold.folder}/output-{run.number}.log"
-        try:
-            descriptor = os.open(output.spill_path, os.O_RDONLY | os.O_CLOEXEC)
-            size = os.fstat(descriptor).st_size
-            await self._files.write(path, descriptor, 0o600, size=size)
-        except (OSError, SandboxError):
-            return output  # the person at least can read it, on this machine
-        os.unlink(output.spill_path)
-        return run.program.capture.result(self._limit, log_path=path)
 
     # -- the host ----------------------------------------------------------------------------------------
 
@@ -364,7 +378,7 @@ class HostedSandbox:
 
     def _let_go(self) -> None:
         """What ran in the background is gone with its host; what it wrote can still be read."""
-        for process in self._processes.values():
+        for process in [*self._processes.values(), *self._unlisted]:
             process.let_go()
 
     @contextlib.contextmanager
@@ -383,7 +397,7 @@ class HostedSandbox:
                     self._timer.start()
 
     def _idle(self) -> None:
-        if any(process.exit_code is None for process in list(self._processes.values())):
+        if any(process.exit_code is None for process in [*self._processes.values(), *self._unlisted]):
             with self._in_use():  # looked at again later
                 return
         if self._busy == 0 and self._foothold.is_up:

@@ -7,7 +7,8 @@ import os
 import stat as status_bits
 
 from sandboxes.foothold import Foothold
-from sandboxes.sandbox import FileStat, SandboxError
+from sandboxes.host import Program
+from sandboxes.sandbox import BoundedOutput, FileStat, SandboxError
 
 _SECONDS_A_MEGABYTE = 2.0
 _ERRORS = {os.strerror(number): number for number in errno.errorcode}
@@ -42,6 +43,22 @@ class HostedFiles:
 
     async def remove(self, path: str) -> None:
         await self._do("remove", path)
+
+    async def output(self, program: Program, name: str, limit: int) -> BoundedOutput:
+        """What `program` wrote; where it is too long, all of it is put into a file inside for the model to
+        read."""
+        output = program.capture.result(limit)
+        if output.spill_path is None or program.is_open:
+            return output
+        path = f"{self._foothold.folder}/output-{name}.log"
+        try:
+            descriptor = os.open(output.spill_path, os.O_RDONLY | os.O_CLOEXEC)
+            size = os.fstat(descriptor).st_size
+            await self.write(path, descriptor, 0o600, size=size)
+        except (OSError, SandboxError):
+            return output  # the person at least can read it, on this machine
+        os.unlink(output.spill_path)
+        return program.capture.result(limit, log_path=path)
 
     async def _do(
         self, operation: str, path: str, *arguments: str, data: bytes | int | None = None, size: int = 0

@@ -8,6 +8,7 @@ import time
 from sandboxes.background import KILL_GRACE, InputPipe
 from sandboxes.foothold import Foothold
 from sandboxes.host import Program
+from sandboxes.hosted_files import HostedFiles
 from sandboxes.reports import Reports
 from sandboxes.sandbox import BoundedOutput, SandboxError
 
@@ -80,11 +81,14 @@ class HostedProcess:
         """Send `data` to its input; `end` closes it. Raises SandboxError if it does not take it."""
         await self._input.write(data, end=end)
 
-    async def kill(self) -> None:
+    async def kill(self, grace: float = KILL_GRACE) -> None:
         with contextlib.suppress(SandboxError):  # what is gone need not be ended
-            await self._foothold.end_marked(self.marker, KILL_GRACE)
+            await self._foothold.end_marked(self.marker, grace)
         await (self._watcher or self.program).wait(KILL_GRACE)
         self.let_go()
+
+    async def result(self) -> BoundedOutput:
+        return await HostedFiles(self._foothold).output(self.program, self.marker.split(".")[-2], self._limit)
 
     def let_go(self) -> None:
         """Nothing of it runs any more, or nobody can reach it."""

@@ -61,7 +61,7 @@ class LocalSandbox:
         self.task_id = task_id
         self.confinement = UNCONFINED
         self._env = dict(child_environment(os.environ) if env is None else env)
-        self._cwd = os.path.abspath(cwd)
+        self._cwd = self._start_folder = os.path.abspath(cwd)
         self._shell = shell
         self._limit = output_limit
         self._spill_dir = spill_dir
@@ -127,11 +127,13 @@ class LocalSandbox:
         code = await self._supervise(running, timeout)
         return TIMED_OUT if code is None else code, capture.head
 
-    async def spawn(self, command: str, *, workdir: str | None = None) -> BackgroundProcess:
-        """See `Sandbox.spawn`. It begins with the session's state and never changes it."""
+    async def spawn(
+        self, command: str, *, workdir: str | None = None, sift: Callable[[bytes], bytes] | None = None
+    ) -> BackgroundProcess:
+        """See `Sandbox.spawn`."""
         folder, _ = self._folder(workdir)
         prepared = self._prepare(command)
-        capture = OutputCapture(self._scratch())
+        capture = OutputCapture(self._scratch(), sift=sift)
         capture.watch()
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
@@ -140,7 +142,7 @@ class LocalSandbox:
         except BaseException:
             os.close(writer)
             raise
-        return self._keep(command, running, stdin=writer)
+        return self._keep(command, running, stdin=writer, listed=sift is None)
 
     def processes(self) -> list[BackgroundProcess]:
         return list(self._processes.values())
@@ -184,6 +186,13 @@ class LocalSandbox:
         elif path.startswith("~"):
             path = os.path.expanduser(path)
         return os.path.join(self._cwd, path)
+
+    def beside(self, task_id: str) -> LocalSandbox:
+        """See `Sandbox.beside`."""
+        return LocalSandbox(
+            task_id, self._start_folder, env=self._env, shell=self._shell, output_limit=self._limit,
+            spill_dir=self._spill_dir, lifeline=self._lifeline if self._shares_lifeline else None,
+        )  # fmt: skip
 
     async def close(self) -> None:
         """End everything, remove the snapshots. Spill files stay: a saved conversation names them."""
@@ -315,9 +324,16 @@ class LocalSandbox:
         return cwd is not None
 
     def _keep(
-        self, text: str, running: RunningCommand, *, stdin: int = -1, adopted: bool = False
+        self,
+        text: str,
+        running: RunningCommand,
+        *,
+        stdin: int = -1,
+        adopted: bool = False,
+        listed: bool = True,
     ) -> LocalProcess:
-        id = f"bg_{len(self._processes) + 1}"
+        id = f"bg_{len(self._processes) + 1}" if listed else "the script"
         process = LocalProcess(id, text, running, self._limit, stdin=stdin, adopted=adopted)
-        self._processes[id] = process
+        if listed:
+            self._processes[id] = process
         return process

@@ -64,8 +64,12 @@ class BackgroundProcess(Protocol):
 
     async def write(self, data: bytes, *, end: bool = False) -> None: ...
 
-    async def kill(self) -> None:
-        """End the whole tree: TERM, then KILL."""
+    async def kill(self, grace: float = 1.0) -> None:
+        """End the whole tree: TERM, then KILL after `grace` seconds."""
+        ...
+
+    async def result(self) -> BoundedOutput:
+        """All of its output, once it has ended; what is too long lies in a file that commands can read."""
         ...
 
 
@@ -103,7 +107,17 @@ class Sandbox(Protocol):
         """Run a program without a shell and outside the session state; returns code and stdout."""
         ...
 
-    async def spawn(self, command: str, *, workdir: str | None = None) -> BackgroundProcess: ...
+    async def spawn(
+        self, command: str, *, workdir: str | None = None, sift: Callable[[bytes], bytes] | None = None
+    ) -> BackgroundProcess:
+        """Start `command` with a pipe as its input; it has the session's state and never changes it.
+
+        With `sift` it is the caller's own: none of `processes()`, and theirs to end. `sift` gets each piece
+        of output as it comes, in some thread, and returns what of it is to be kept.
+
+        Raises SandboxError.
+        """
+        ...
 
     def processes(self) -> list[BackgroundProcess]: ...
 
@@ -141,6 +155,13 @@ class Sandbox(Protocol):
         """Like `resolve`, with links resolved where the files are on this machine, `..` taken after them.
 
         A last name that is a link to nowhere stays. Elsewhere it is what `resolve` says. Raises like it.
+        """
+        ...
+
+    def beside(self, task_id: str) -> Sandbox:
+        """Another session in the same place: the same files, a state of its own, begun where this one was.
+
+        Closing it ends what it started, no more; it is closed before this one.
         """
         ...
 

@@ -104,6 +104,11 @@ def neutralize(text: str) -> str:
     return _HOSTILE.sub(_spell, text)
 
 
+def without_hostile(text: str) -> str:
+    """`text` without whatever could move, hide or reorder text: what a model may read of a stranger."""
+    return text if text.isascii() and text.isprintable() else _HOSTILE.sub("", _SEQUENCE.sub("", text))
+
+
 def stand_in(text: str) -> str:
     """`text` of the same length, with a visible mark for each character that could move, hide or reorder."""
     return text if text.isascii() and text.isprintable() else _HOSTILE.sub(_mark, text)

@@ -44,6 +44,7 @@ class EffectRequest:
     a search engine. `net` alone sends what the call holds.
 
     `asked_for`: why a person has to be asked whatever the policy, as a hook of theirs wants; "" if not.
+    `allowed`: the setting in which a person allowed such calls, which need no question then; "" if none did.
     """
 
     tool: str
@@ -57,6 +58,7 @@ class EffectRequest:
     lasting: bool = False
     urls: tuple[str, ...] = ()
     asked_for: str = ""
+    allowed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,8 @@ class Gate:
             return self._decide_look(request)
         if self._must_be_asked(request):
             return Decision("ask", "it touches private keys, or files that run without asking")
+        if request.allowed:
+            return Decision("allow", f"your setting {request.allowed} allows it")
         if request.grant and request.grant in self._granted:
             return Decision("allow", f"you allowed {request.grant} for this session", "session")
         if self.mode == "auto-edit" and set(request.effects) <= {"read", "write"}:

@@ -25,8 +25,16 @@ TOOLSETS: dict[str, Toolset] = {
     ),
     "todo": Toolset("A task list for work of several steps", ("todo",)),
     "clarify": Toolset("Ask you when something is unclear", ("clarify",)),
+    "vision": Toolset("Look at pictures", ("vision_analyze",)),
     "default": Toolset(
-        "What is on unless you say otherwise", includes=("terminal", "file", "todo", "clarify")
+        "What is on unless you say otherwise",
+        includes=(
+            "terminal",
+            "file",
+            "todo",
+            "clarify",
+            "vision",
+        ),
     ),
     "safe": Toolset("Looks and asks, changes nothing", ("read_file", "search_files", "todo", "clarify")),
     "all": Toolset("Every built-in tool", includes=("default",)),

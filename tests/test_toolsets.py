@@ -78,9 +78,9 @@ def test_a_toolset_of_ones_own_may_not_take_a_built_in_name() -> None:
 
 
 def test_disabled_wins_over_enabled_in_any_order() -> None:
-    assert select_tools(["default"], ["terminal", "clarify"]) == [
-        "read_file", "write_file", "patch", "search_files", "todo",
-    ]  # fmt: skip
+    left = select_tools(["default"], ["terminal", "clarify"])
+    assert left[:5] == ["read_file", "write_file", "patch", "search_files", "todo"]
+    assert not {"terminal", "process", "clarify"} & set(left)
     assert select_tools(["safe", "file"], ["file"]) == ["todo", "clarify"]
     assert select_tools([], []) == []
     assert select_tools(["todo", "todo"]) == ["todo"]
@@ -89,7 +89,9 @@ def test_disabled_wins_over_enabled_in_any_order() -> None:
 def test_toolsets_of_ones_own_can_be_enabled_and_disabled() -> None:
     custom = own(mine=(["other"], ["todo"]))
     assert select_tools(["mine"], [], custom) == ["other", "todo"]
-    assert select_tools(["default", "mine"], ["mine"], custom)[-1] == "clarify"
+    left = select_tools(["default", "mine"], ["mine"], custom)
+    assert "clarify" in left
+    assert not {"other", "todo"} & set(left)
 
 
 def test_an_unknown_disabled_toolset_is_an_error_and_not_passed_over() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from conversation.event import Answer, RetryScheduled
 from conversation.message import AssistantMessage, Usage
 from models.chat_model import ChatModel, ModelError, ModelRequest
 from settings import ModelSettings, Settings
+from tools.pictures import image_part
 from tools.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -143,12 +143,6 @@ async def answer_of(
         if isinstance(event, RetryScheduled):
             runtime.emit(event)
     raise ModelError("bad_body", f"{model.name} ended its stream without an answer")
-
-
-def image_part(media_type: str, data: bytes) -> dict[str, Any]:
-    """A picture as a content part of the chat API, inside a data URL."""
-    url = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def sees_images(around: Surroundings, choice: ModelChoice, main: ChatModel | None = None) -> bool | None:

@@ -30,6 +30,7 @@ TOOL_MODULES: dict[str, str] = {
     "search_files": "tools.file_tools",
     "todo": "tools.todo_tool",
     "clarify": "tools.clarify_tool",
+    "vision_analyze": "tools.vision_tools",
 }
 
 

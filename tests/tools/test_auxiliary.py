@@ -13,34 +13,16 @@ import pytest
 from configuration.tool_settings import AuxiliarySettings, ModelChoice
 from conversation.message import Usage
 from models.chat_model import ModelError
-from models.connect import connect_model
-from safety.gate import Gate
-from sandboxes.local import LocalSandbox
-from settings import ModelSettings, RetrySettings, Settings
-from tests.server.scripted_server import ScriptedServer, Step, refusal, scripted_server
+from settings import ModelSettings, Settings
+from tests.server.scripted_server import Step, refusal, scripted_server
+from tests.tools.asked_models import ModelWorkshop
 from tools.auxiliary import AuxiliaryModels, ask_model, connect_choice, sees_images, why_no_vision
-from tools.runtime import ToolRuntime
 from tools.surroundings import Surroundings
 
 NONE = ModelChoice()
 
 
-class Task:
-    """A runtime whose main model is the server's, and what its tools spent."""
-
-    def __init__(
-        self, root: Path, server: ScriptedServer, secrets: dict[str, str] | None = None, **model: Any
-    ) -> None:
-        model = {"name": "main-model", "base_url": server.url, **model}
-        settings = Settings(model=ModelSettings(**model), retry=RetrySettings(attempts=0))
-        around = Surroundings(settings, secrets or {}, {}, str(root))
-        self.spent: list[Usage] = []
-        self.main = connect_model(settings, around.secrets)
-        self.runtime = ToolRuntime(
-            "test", LocalSandbox("test", str(root)), Gate("yolo", workspace=str(root)), model=self.main,
-            settings=settings, around=around, spend=self.spent.append,
-        )  # fmt: skip
-
+class Task(ModelWorkshop):
     def ask(self, choice: ModelChoice, prompt: str = "What is it?", **more: Any) -> str:
         async def asked() -> str:
             try:
@@ -79,8 +61,8 @@ def test_another_server_gets_its_own_key_and_nothing_that_was_meant_for_the_main
     secrets = {"MAIN_KEY": "main-secret", "EYE_KEY": "eye-secret"}
     with scripted_server() as main, scripted_server(Step(text="seen")) as eye:
         task = Task(
-            tmp_path, main, secrets, key_env="MAIN_KEY", temperature=0.3, extra_headers={"X-Team": "mine"},
-            extra_body={"team": "mine"},
+            tmp_path, main, secrets=secrets, key_env="MAIN_KEY", temperature=0.3,
+            extra_headers={"X-Team": "mine"}, extra_body={"team": "mine"},
         )  # fmt: skip
         assert task.ask(ModelChoice("eye", base_url=eye.url, key_env="EYE_KEY")) == "seen"
     assert not main.requests
@@ -92,7 +74,9 @@ def test_another_server_gets_its_own_key_and_nothing_that_was_meant_for_the_main
 
 def test_another_model_of_the_same_server_is_asked_there_with_the_same_key(tmp_path: Path) -> None:
     with scripted_server(Step(text="seen"), api_key="main-secret") as server:
-        task = Task(tmp_path, server, {"MAIN_KEY": "main-secret"}, key_env="MAIN_KEY", price_prompt=1.0)
+        task = Task(
+            tmp_path, server, secrets={"MAIN_KEY": "main-secret"}, key_env="MAIN_KEY", price_prompt=1.0
+        )
         assert task.ask(ModelChoice("eye")) == "seen"
     assert server.last["model"] == "eye"
 

@@ -1,0 +1,117 @@
+"""The tool vision_analyze: a question about a picture, put to a model that sees."""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from models.chat_model import ModelError
+from safety.gate import EffectRequest
+from tools.auxiliary import answer_of, chosen_name, is_main, sees_images, why_no_vision
+from tools.pictures import MOST_BYTES, Picture, PictureError, check_picture, read_picture, size_told
+from tools.runtime import ToolReply, ToolRuntime
+from tools.surroundings import Surroundings, surroundings_here
+from tools.tool import error_reply, ok_reply, tool
+
+if TYPE_CHECKING:
+    from configuration.tool_settings import ModelChoice
+
+UNTRUSTED = "picture"
+_PROMPT = Path(__file__).with_name("vision_prompt.md")
+_MOST_TEXT = 20_000
+"""Characters of an answer: what a picture says is never as long, but a model that runs wild may be."""
+
+
+def check_vision_requirements(around: Surroundings | None = None) -> str:
+    """The reason and the fix where no model can look at pictures, else ""."""
+    return why_no_vision(around or surroundings_here())
+
+
+def is_url(image: str) -> bool:
+    return image.lower().startswith(("http://", "https://"))
+
+
+def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
+    image = arguments["image"]
+    if is_url(image):
+        summary = f"look at the picture {image}"
+        return EffectRequest("vision_analyze", ("read", "net"), summary, grant="looking at pictures",
+                             urls=(image,))  # fmt: skip
+    path = arguments["image"] = runtime.sandbox.canonical(_as_path(image))
+    summary = f"show the picture {path} to the model"
+    return EffectRequest("vision_analyze", ("read",), summary, (path,), "reading files")
+
+
+def _as_path(image: str) -> str:
+    """Models also write file URLs."""
+    if not image.lower().startswith("file://"):
+        return image
+    return unquote(urlsplit(image).path)
+
+
+@tool(effects=("read", "net"), requires=check_vision_requirements, describe=_describe, side_by_side=True)
+async def vision_analyze(runtime: ToolRuntime, image: str, question: str) -> ToolReply:
+    """Ask about a picture: path or URL."""
+    try:
+        picture = await _picture(runtime, image)
+    except FileNotFoundError:
+        return error_reply(f"{image} does not exist")
+    except PictureError as error:
+        return error_reply(str(error))
+    choice = runtime.settings.auxiliary.vision
+    prompt = _PROMPT.read_text(encoding="utf-8")
+    try:
+        answer = await answer_of(
+            runtime, choice, question, system=prompt, images=[(picture.media_type, picture.data)]
+        )
+    except ModelError as error:
+        return error_reply(_failure(runtime, choice, picture, error))
+    text = answer.content.strip()
+    more = {"note": picture.warning} if picture.warning else {}
+    if len(text) > _MOST_TEXT:
+        more["note"] = f"the answer had {len(text)} characters and is cut"
+    reply = ok_reply(answer=text[:_MOST_TEXT], size=f"{picture.width}x{picture.height}", **more)
+    return ToolReply(reply.content, untrusted=UNTRUSTED)
+
+
+async def _picture(runtime: ToolRuntime, image: str) -> Picture:
+    """Raises PictureError, OSError."""
+    if not is_url(image):
+        return await read_picture(runtime.sandbox, image)
+    from tools.network.failures import FetchError
+
+    try:
+        return await fetch_picture(runtime, image)
+    except FetchError as error:
+        raise PictureError(f"{image} cannot be had: {error}") from None
+
+
+async def fetch_picture(runtime: ToolRuntime, url: str) -> Picture:
+    """Raises PictureError, tools.network.failures.FetchError."""
+    from safety.addresses import AllowedHosts
+    from tools.network.fetch import Limits, fetch
+    from tools.network.guard import Guard
+
+    web = runtime.settings.web
+    guard = Guard(AllowedHosts(web.allowed_hosts), environ=runtime.around.environ)
+    limits = Limits(max_bytes=MOST_BYTES, timeout=web.timeout)
+    fetched = await fetch(url, guard=guard, limits=limits, whole=True, headers={"Accept": "image/*"})
+    if fetched.status >= 400:
+        raise PictureError(f"{url} cannot be had: its server answers {fetched.status}")
+    name = posixpath.basename(unquote(urlsplit(fetched.url).path)) or url
+    return check_picture(name, fetched.body)
+
+
+def _failure(runtime: ToolRuntime, choice: ModelChoice, picture: Picture, error: ModelError) -> str:
+    """What happened and what to do, for the model and for the person who reads along."""
+    name = (runtime.model.name if is_main(choice) and runtime.model else "") or chosen_name(
+        runtime.around, choice
+    )
+    told = f"{name or 'the model'} could not look at it: {error}"
+    if error.status in (400, 404, 413, 415, 422):
+        told += f" (the picture has {size_told(len(picture.data))}, {picture.width}x{picture.height} pixels)"
+        if sees_images(runtime.around, choice, runtime.model) is None:
+            return told + ". If it cannot see, the person can name a model that does in auxiliary.vision.name"
+    return f"{told}. {error.hint}"

@@ -29,6 +29,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return round(WAITING * (os.cpu_count() or 1))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is long and thorough is thorough: `-m long` leaves it out."""
+    if config.getoption("markexpr") == "long":
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty HOME with HERMES_HOME and the XDG folders inside; no keys, no proxies, a usual terminal.

@@ -441,6 +441,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc for the peak of a process")
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.thorough
 def test_a_large_file_is_gone_through_in_little_memory(large: Path, command: str) -> None:
     out = large.with_name("out.jsonl")
     more = [*NEEDED.get(command, []), *(["-o", str(out)] if command not in ("stats", "validate") else [])]

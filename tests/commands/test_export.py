@@ -342,6 +342,7 @@ def test_a_title_with_escape_sequences_does_not_reach_the_terminal(folder: Path)
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_thousands_of_sessions_are_exported_in_bounded_memory(folder: Path, tmp_path: Path) -> None:
     path = save(folder)
     data = path.read_bytes()

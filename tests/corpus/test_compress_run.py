@@ -169,6 +169,7 @@ def test_rows_that_cannot_fit_and_lines_that_are_none_lie_aside_with_the_reason(
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_a_summary_that_failed_leaves_the_row_aside_and_a_resume_tries_it_again_in_its_place(
     folder: Path,
 ) -> None:
@@ -208,6 +209,7 @@ def test_a_summary_that_failed_leaves_the_row_aside_and_a_resume_tries_it_again_
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_after_kill_9_a_resume_pays_for_nothing_twice_and_the_result_is_the_same(folder: Path) -> None:
     rows = mixed_rows(60)
     write_rows(folder / "in.jsonl", rows)
@@ -360,6 +362,7 @@ def test_wrong_usage_is_one_line(
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_a_big_file_is_compressed_in_bounded_memory(folder: Path) -> None:
     line = json.dumps(long_row(1, 80)).encode() + b"\n"
     with open(folder / "in.jsonl", "wb") as file:

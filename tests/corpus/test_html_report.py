@@ -249,7 +249,7 @@ def test_a_share_is_not_rounded_to_all_or_nothing(share: float, shown: str) -> N
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.thorough)])
 def test_a_browser_shows_it_without_a_word_of_complaint(tmp_path: Path, scheme: Any) -> None:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

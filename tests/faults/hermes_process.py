@@ -130,8 +130,8 @@ class Hermes:
 
 
 def some(names: Iterable[Any], fast: Collection[Any]) -> list[Any]:
-    """Parameters, those that are not in `fast` for the long tier alone."""
-    return [each if each in fast else pytest.param(each, marks=pytest.mark.long) for each in names]
+    """Parameters, those that are not in `fast` for the thorough tier alone."""
+    return [each if each in fast else pytest.param(each, marks=pytest.mark.thorough) for each in names]
 
 
 def finish(

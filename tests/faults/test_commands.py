@@ -146,5 +146,6 @@ def test_three_hundred_megabytes_of_output_cost_no_memory(
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
+@pytest.mark.thorough
 def test_ten_gigabytes_of_output_cost_no_memory(hermes: Hermes, serve: Serve) -> None:
     check_flood(hermes, serve, 10 * 1024)

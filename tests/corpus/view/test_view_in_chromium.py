@@ -32,6 +32,7 @@ def test_rows_are_listed_and_a_click_opens_one(look: Look, tmp_path: Path) -> No
     assert look.complaints == []
 
 
+@pytest.mark.thorough
 def test_ten_thousand_rows_make_no_more_elements_than_fit_the_screen(look: Look, tmp_path: Path) -> None:
     page = look.at(page_of(tmp_path, *({"prompt": f"prompt {number}"} for number in range(10_000))))
     assert page.locator(".item").count() < 40
@@ -55,6 +56,7 @@ def test_search_finds_what_was_said_wherever_it_stands(words: str, look: Look, t
     look.counts("5 rows")
 
 
+@pytest.mark.thorough
 def test_what_was_found_is_marked_and_its_fold_is_open(look: Look, tmp_path: Path) -> None:
     page = look.at(page_of(tmp_path, row(1), row(2)))
     assert page.locator(".reasoning .body").count() == 0
@@ -86,6 +88,7 @@ def test_enter_goes_from_hit_to_hit(look: Look, tmp_path: Path) -> None:
     assert places == ["", "turn human", "turn gpt", ""]
 
 
+@pytest.mark.thorough
 def test_filters_narrow_the_list_together_and_say_how_many_there_are(look: Look, tmp_path: Path) -> None:
     flagged = [{"turn": 2, "flag": "flawed"}]
     rows = [
@@ -110,6 +113,7 @@ def test_filters_narrow_the_list_together_and_say_how_many_there_are(look: Look,
     assert look.titles() == ["What is in folder 5?"]
 
 
+@pytest.mark.thorough
 def test_rows_can_be_sorted(look: Look, tmp_path: Path) -> None:
     usages = [{"prompt_tokens": count, "completion_tokens": 0} for count in (5, 90, 40)]
     page = look.at(page_of(tmp_path, *(row(number, usage=usage) for number, usage in enumerate(usages))))
@@ -131,6 +135,7 @@ def test_reasoning_and_results_fold(look: Look, tmp_path: Path) -> None:
     assert folds.evaluate_all(opened) == ["system-text true", "reasoning true", "result true"]
 
 
+@pytest.mark.thorough
 def test_the_keyboard_is_enough(look: Look, tmp_path: Path) -> None:
     page = look.at(page_of(tmp_path, *(row(number) for number in range(1, 31))))
     look.row(1)
@@ -169,6 +174,7 @@ def test_the_raw_row_stands_beside_it_with_every_digit(look: Look, tmp_path: Pat
     assert not page.locator("#raw").is_visible()
 
 
+@pytest.mark.thorough
 def test_each_row_and_turn_has_a_link(look: Look, tmp_path: Path) -> None:
     path = page_of(tmp_path, *(row(number) for number in range(1, 21)))
     page = look.at(path, "#row=12&turn=3")
@@ -183,6 +189,7 @@ def test_each_row_and_turn_has_a_link(look: Look, tmp_path: Path) -> None:
     look.row(2)
 
 
+@pytest.mark.thorough
 def test_lines_that_are_no_rows_are_listed_with_their_reason(look: Look, tmp_path: Path) -> None:
     bad: list[bytes] = [b'{"a": "\xff"}\n', b"[1]\n", b'{"conversations": [{"from": "human']
     page = look.at(page_of(tmp_path, row(1), row(2), *bad))

@@ -153,6 +153,7 @@ PIECES = some.lists(
 @pytest.mark.timeout(120)
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.lists(PIECES, min_size=4, max_size=10))
+@pytest.mark.thorough
 def test_words_are_those_that_bash_hands_to_a_program(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]
 ) -> None:

@@ -170,6 +170,7 @@ def test_a_timeout_ends_the_tree_inside(engine: Engine, begin: Begin) -> None:
     assert container.text("pgrep -f '[s]leep 4714'") == ""
 
 
+@pytest.mark.thorough
 def test_many_tasks_at_once_leave_nothing(docker: Engine, folder: Path) -> None:
     hosts = [container_host(docker, folder, mount="none") for _ in range(30)]
 

@@ -100,7 +100,10 @@ class DelegateSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class McpServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """One tool server: a `command` with `args` that is started, or a `url` (streamable HTTP)."""
+    """One tool server: a `command` with `args` that is started, or a `url` (streamable HTTP).
+
+    docs/mcp.md says what each field is. Values of `env` and `headers` may hold ${NAME}, a key.
+    """
 
     command: str = ""
     args: list[str] = []
@@ -108,10 +111,12 @@ class McpServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     env_pass: list[str] = []
     url: str = ""
     headers: dict[str, str] = {}
+    insecure: bool = False
     enabled: bool = True
     tools: list[str] = []
     allowed: list[str] = []
-    timeout: float = 60.0
+    timeout: Annotated[float, Meta(gt=0)] = 60.0
+    start_timeout: Annotated[float, Meta(gt=0)] = 30.0
 
 
 class HookSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -44,15 +44,14 @@ def select_tools(
         toolsets.ToolsetError: an unknown toolset, or a cycle.
     """
     import toolsets
-    from tools.catalog import available_tools
+    from tools.catalog import available_tools, own_toolsets, unusable_servers, with_servers
 
     around = around or surroundings_here()
-    names = toolsets.select_tools(
-        enabled_toolsets if enabled_toolsets is not None else ["default"],
-        disabled_toolsets or [],
-        around.settings.tools.custom,
-    )
+    enabled = with_servers(enabled_toolsets if enabled_toolsets is not None else ["default"], around)
+    disabled = list(disabled_toolsets or [])
+    names = toolsets.select_tools(enabled, disabled, own_toolsets(around))
     usable, unavailable = available_tools(names, around)
+    unavailable += unusable_servers([each for each in enabled if each not in disabled], around)
     return usable, [(each.name, each.reason) for each in unavailable]
 
 
@@ -162,15 +161,15 @@ async def ahandle_function_call(
     """
     from tools.catalog import BrokenToolError, UnknownToolError, load_tool
 
+    if runtime is None:
+        runtime = runtime_for(task_id)
     try:
-        tool = load_tool(name)
+        tool = load_tool(name, runtime.around)
     except (UnknownToolError, BrokenToolError) as error:
         return error_reply(str(error)).content
     if isinstance(args, str) and not is_json_object(args):
         return error_reply(f"the arguments of {name} are not the JSON text of an object").content
     arguments: Mapping[str, Any] = json.loads(args) if isinstance(args, str) else args
-    if runtime is None:
-        runtime = runtime_for(task_id)
     runtime = replace(runtime, user_task=user_task or runtime.user_task)
     return (await call_tool(tool, arguments, runtime)).content
 

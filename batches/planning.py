@@ -20,6 +20,8 @@ from configuration.version import VERSION
 from models.providers import OFFLINE, Endpoint, resolve_endpoint
 from sandboxes.backend import ELSEWHERE, confinement
 from settings import LoadedSettings, Settings, read_secrets
+from tools.catalog import own_toolsets
+from tools.surroundings import Surroundings
 from trajectories.session_record import utc_now
 
 DEFAULT_DISTRIBUTION = "default"
@@ -73,7 +75,8 @@ def first_plan(
         distribution = fixed_distribution(wishes.toolsets)
     else:
         name = wishes.distribution or DEFAULT_DISTRIBUTION
-        distribution = find_distribution(name, settings.distributions, settings.tools.custom)
+        own = own_toolsets(Surroundings(settings))
+        distribution = find_distribution(name, settings.distributions, own)
     plan = RunPlan(
         run=wishes.run,
         settings=settings,
@@ -228,7 +231,7 @@ def _tool_names(settings: Settings, toolsets: list[str]) -> list[str]:
     from tools.catalog import TOOL_MODULES
     from toolsets import select_tools
 
-    selected = select_tools(toolsets, settings.tools.disabled, settings.tools.custom)
+    selected = select_tools(toolsets, settings.tools.disabled, own_toolsets(Surroundings(settings)))
     return list(dict.fromkeys([*TOOL_MODULES, *selected]))
 
 

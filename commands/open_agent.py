@@ -88,13 +88,18 @@ def _sudo(face: ReplFace | None) -> SudoDoor | None:
 def _check(settings: Settings, loaded: LoadedSettings) -> None:
     """Refuse settings that cannot work before a session is made of them; raises SettingsError."""
     from models.providers import resolve_endpoint
+    from tools.catalog import own_toolsets, with_servers
+    from tools.surroundings import Surroundings
     from toolsets import ToolsetError, select_tools
 
     endpoint = resolve_endpoint(settings, settings_module.read_secrets())
     if endpoint.problem and not endpoint.key_env:
         raise settings_module.SettingsError(endpoint.problem)
+    around = Surroundings(settings)
     try:
-        select_tools(settings.tools.enabled, settings.tools.disabled, settings.tools.custom)
+        select_tools(
+            with_servers(settings.tools.enabled, around), settings.tools.disabled, own_toolsets(around)
+        )
     except ToolsetError as error:
         if loaded.origin("tools.enabled") == "flag":
             raise

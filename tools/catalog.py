@@ -1,14 +1,15 @@
-"""Where each tool comes from. A module is imported only when one of its tools is wanted."""
+"""Where each tool and toolset comes from. A module is imported only when one of its tools is wanted."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from settings import ToolsetSettings
 from tools.surroundings import Surroundings
 from tools.tool import Tool
 
@@ -53,8 +54,28 @@ class Unavailable:
     reason: str
 
 
-def load_tool(name: str) -> Tool:
-    """The tool called `name`. Built-in names come first, so a package cannot replace one.
+def own_toolsets(around: Surroundings) -> dict[str, ToolsetSettings]:
+    """The toolsets that are not built in: one for each tool server (`mcp-NAME`), and the person's own."""
+    if not around.settings.mcp:
+        return dict(around.settings.tools.custom)
+    from tools.mcp.server_tools import mcp_toolsets
+
+    return {**mcp_toolsets(around), **around.settings.tools.custom}
+
+
+def with_servers(toolsets: Iterable[str], around: Surroundings) -> list[str]:
+    """`toolsets` and, where `default` is one of them, those of the tool servers that are on."""
+    names = list(toolsets)
+    if "default" not in names or not around.settings.mcp:
+        return names
+    from tools.mcp.server_tools import servers_on
+
+    return list(dict.fromkeys([*names, *servers_on(around)]))
+
+
+def load_tool(name: str, around: Surroundings | None = None) -> Tool:
+    """The tool called `name`. Built-in names come first, so nothing can replace one; then the tool servers in
+    the settings of `around`, then installed packages.
 
     Raises:
         UnknownToolError: there is none; the text names the nearest.
@@ -63,6 +84,9 @@ def load_tool(name: str) -> Tool:
     module = TOOL_MODULES.get(name)
     if module is not None:
         return _checked(name, _load_built_in(module, name), module)
+    served = _served_tools(around).get(name)
+    if served is not None:
+        return served
     entries = [entry for entry in _entry_points() if entry.name == name]
     if not entries:
         near = difflib.get_close_matches(name, TOOL_MODULES, n=1)
@@ -74,13 +98,25 @@ def load_tool(name: str) -> Tool:
     return _checked(name, _load_entry(entries[0]), _owner(entries[0]))
 
 
+def unusable_servers(toolsets: Iterable[str], around: Surroundings) -> list[Unavailable]:
+    """Those of `toolsets` whose tool server cannot be used at all, so that they have no tools."""
+    if not around.settings.mcp:
+        return []
+    from tools.mcp.server_tools import TOOLSET_PREFIX, server_problem
+
+    servers = {f"{TOOLSET_PREFIX}{name}": name for name in around.settings.mcp}
+    problems = {each: server_problem(servers[each], around) for each in toolsets if each in servers}
+    return [Unavailable(name, problem) for name, problem in problems.items() if problem]
+
+
 def available_tools(names: Iterable[str], around: Surroundings) -> tuple[list[Tool], list[Unavailable]]:
     """The tools of these names that can be used, in order, and the others with the reason."""
     usable: list[Tool] = []
     unavailable: list[Unavailable] = []
+    served = _served_tools(around)
     for name in names:
         try:
-            tool = load_tool(name)
+            tool = served[name] if name in served and name not in TOOL_MODULES else load_tool(name)
             reason = tool.requires(around) if tool.requires is not None else ""
         except (UnknownToolError, BrokenToolError) as error:
             reason = str(error)
@@ -96,6 +132,14 @@ def available_tools(names: Iterable[str], around: Surroundings) -> tuple[list[To
 def third_party_tools() -> list[tuple[str, str]]:
     """(tool name, package) of every tool that installed packages add, also of those that are hidden."""
     return sorted((entry.name, _owner(entry)) for entry in _entry_points())
+
+
+def _served_tools(around: Surroundings | None) -> Mapping[str, Tool]:
+    if around is None or not around.settings.mcp:
+        return {}
+    from tools.mcp.server_tools import server_tools
+
+    return server_tools(around)
 
 
 def _load_built_in(module: str, name: str) -> object:

@@ -352,7 +352,7 @@ class AIAgent(AgentFacts):
             compact_at=self.settings.agent.compact_at, usage=usage, requests=requests,
             unpriced=any(each.assistant.unpriced for each in history.rounds),
         )  # fmt: skip
-        self.runtime.spend = self._asking.spend
+        self.runtime.spend, self.runtime.session_id = self._asking.spend, self.session_id
         self._loop = AgentLoop(self._asking, assembly.make_limits(self.settings), self.rollout)
         self.runtime.forget_conversation()
         if self.runtime.hooks is not None:

@@ -63,7 +63,7 @@ class ToolRuntime:
     to the task and is closed with it; all else belongs to the conversation. `emit` sends an event to whoever
     watches; `call_id` is set for each call. `spend` is told what a tool's own requests to a model used;
     what has no price known is told with `cost` None. `around` tells where the agent is; its `settings` are
-    these, and so are `hooks`, None where there are none.
+    these, and so are `hooks`, None where there are none. `session_id`: the running session, "" if unknown.
     """
 
     task_id: str
@@ -82,6 +82,7 @@ class ToolRuntime:
     spend: Callable[[Usage], None] = lambda usage: None
     around: Surroundings = field(default_factory=Surroundings)
     hooks: Hooks | None = None
+    session_id: str = ""
 
     def __post_init__(self) -> None:
         if self.around.settings is not self.settings:

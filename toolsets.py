@@ -26,6 +26,9 @@ TOOLSETS: dict[str, Toolset] = {
     "todo": Toolset("A task list for work of several steps", ("todo",)),
     "clarify": Toolset("Ask you when something is unclear", ("clarify",)),
     "vision": Toolset("Look at pictures", ("vision_analyze",)),
+    "memory": Toolset("Notes kept from one conversation to the next", ("memory",)),
+    "session_search": Toolset("Find what was said in earlier sessions", ("session_search",)),
+    "skills": Toolset("Instructions for kinds of work", ("skills_list", "skill_view")),
     "default": Toolset(
         "What is on unless you say otherwise",
         includes=(
@@ -34,6 +37,9 @@ TOOLSETS: dict[str, Toolset] = {
             "todo",
             "clarify",
             "vision",
+            "memory",
+            "session_search",
+            "skills",
         ),
     ),
     "safe": Toolset("Looks and asks, changes nothing", ("read_file", "search_files", "todo", "clarify")),

@@ -7,12 +7,13 @@ second lookup can say something else in between (DNS rebinding).
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 from safety.addresses import NONE_ALLOWED, AllowedHosts, why_host_refused, why_private
 from tools.network.failures import FetchError
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 Lookup: TypeAlias = Callable[[str, int], list[str]]
 """Says which IP addresses a name has. Blocks; raises OSError where there are none."""
-T = TypeVar("T")
 
-LOOKUP_TIME = 10.0
+LOOKUP_TIME = 8.0
 """Seconds that finding a name may take."""
-CONNECT_TIME = 15.0
+CONNECT_TIME = 10.0
+"""Seconds, once its addresses are known."""
 HEAD_START = 0.25
 """Seconds an address has before the next is tried beside it (RFC 8305 calls for 0.1 to 2)."""
 MOST_ADDRESSES = 8
@@ -74,44 +75,30 @@ class Guard:
             FetchError: `refused`, `dns` or `timeout`.
         """
         if reason := why_host_refused(host, port, self.allowed):
-            raise refusal(host, reason)
+            raise refusal(host, port, reason)
         addresses = [host] if _is_address(host) else await self._find(host, port)
         if not self.allowed.covers(host, port):
             for address in addresses:
                 if reason := why_private(address):
-                    raise refusal(host, f"{host} leads to {address}: {reason}")
+                    raise refusal(host, port, f"{host} leads to {address}: {reason}")
         return addresses
 
     async def open_connection(
         self, host: str, port: int, timeout: float = CONNECT_TIME
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to one of the checked addresses.
+        """A connection to one of the checked addresses. `timeout` counts from when they are found.
 
         Raises:
             FetchError: `refused`, `dns`, `timeout` or `connect`.
         """
-
-        def connect(address: str) -> Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-            return asyncio.open_connection(address, port)
-
-        return await self.connect_with(connect, host, port, timeout)
-
-    async def connect_with(
-        self, connect: Callable[[str], Awaitable[T]], host: str, port: int, timeout: float
-    ) -> T:
-        """What `connect` gives for the first checked address of `host` that takes a connection.
-
-        Raises:
-            FetchError: as `open_connection` does.
-        """
         addresses = await self.resolve(host, port)
         try:
             async with asyncio.timeout(timeout):
-                return await first_of(connect, addresses[:MOST_ADDRESSES])
+                return await connect_to_one(addresses[:MOST_ADDRESSES], port)
         except TimeoutError:
             raise FetchError("timeout", f"{host}, port {port}, did not answer for {timeout:g} s") from None
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
             raise FetchError("connect", f"{host}, port {port}, cannot be reached: {reason}") from None
 
     async def _find(self, host: str, port: int) -> list[str]:
@@ -130,46 +117,63 @@ class Guard:
         return addresses
 
 
-def refusal(host: str, reason: str) -> FetchError:
+def refusal(host: str, port: int, reason: str) -> FetchError:
+    shown = f"[{host}]" if ":" in host else host
+    entry = host if port in (80, 443) else f"{shown}:{port}"
     return FetchError(
         "refused",
-        f"{reason}. Only public addresses may be reached, unless the person adds {host} to web.allowed_hosts",
+        f"{reason}. Only public addresses may be reached, unless the person adds {entry} to web.allowed_hosts",
     )
 
 
-async def first_of(connect: Callable[[str], Awaitable[T]], addresses: list[str]) -> T:
-    """What `connect` gives for the first of `addresses` that takes it; each has a head start before the next.
+async def connect_to_one(
+    addresses: list[str], port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first of `addresses` that takes it; each has a head start before the next.
 
     Raises:
         OSError: none takes it; told is the first one's reason.
     """
     waiting = list(addresses)
-    trying: dict[asyncio.Task[T], None] = {}
+    trying: set[asyncio.Task[socket.socket]] = set()
     errors: list[OSError] = []
     try:
         while waiting or trying:
             if waiting:
-                trying[asyncio.ensure_future(_begin(connect, waiting.pop(0)))] = None
+                trying.add(asyncio.ensure_future(_connect(waiting.pop(0), port)))
             patience = HEAD_START if waiting else None
-            done, _ = await asyncio.wait(trying, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                del trying[task]
-                if task.cancelled():
-                    raise asyncio.CancelledError
-                error = task.exception()
-                if error is None:
-                    return task.result()
-                if not isinstance(error, OSError):
-                    raise error
-                errors.append(error)
+            await asyncio.wait(trying, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in trying if task.done()]:
+                trying.discard(task)
+                try:
+                    connected = task.result()
+                except OSError as error:
+                    errors.append(error)
+                else:
+                    return await asyncio.open_connection(sock=connected)
     finally:
         for task in trying:
+            task.add_done_callback(_close_late)
             task.cancel()
     raise errors[0] if errors else OSError("there is no address")
 
 
-async def _begin(connect: Callable[[str], Awaitable[T]], address: str) -> T:
-    return await connect(address)
+async def _connect(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    connecting = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connecting.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connecting, (address, port))
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
+
+
+def _close_late(task: asyncio.Task[socket.socket]) -> None:
+    """Two may have answered at the same moment, and one is enough."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
 
 
 async def _in_thread(ask: Callable[[], list[str]]) -> list[str]:

@@ -134,18 +134,11 @@ def unset(key: str) -> None:
 @config.command()
 def edit() -> None:
     """Open your settings file in $VISUAL or $EDITOR and check it afterwards."""
-    import shlex
-    import subprocess
+    from commands.editor import open_in_editor
 
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or _found_editor()
     if not _path().exists():
         write_private(_path(), _NEW_FILE)
-    try:
-        code = subprocess.run([*shlex.split(editor), str(_path())], check=False).returncode
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"cannot start the editor {editor!r}: {error}. Set EDITOR to another") from error
-    if code:
-        click.echo(f"the editor ended with code {code}", err=True)
+    open_in_editor(_path())
     try:
         file = read_settings_file(_path())
         problems = check_layer(Layer(file.data, file)) if file is not None else []
@@ -229,15 +222,6 @@ def _tell_what_wins(key: str) -> None:
         return
     if not origin.startswith(f"{_path()}:"):
         click.echo(f"but here {origin} is stronger", err=True)
-
-
-def _found_editor() -> str:
-    import shutil
-
-    for name in ("sensible-editor", "nano", "vim", "vi"):
-        if shutil.which(name):
-            return name
-    raise SettingsError("no editor was found. Set EDITOR to the one you use")
 
 
 def _key_variables(settings: Settings) -> list[str]:

@@ -31,7 +31,13 @@ COMMANDS = {
     "data": Entry("commands.data:data", "Look at files of training rows, and make better ones."),
     "export": Entry("commands.export:export", "Write sessions as training data."),
     "gate": Entry("commands.gate:gate", "Try the rules for commands, and take back what you allowed."),
-    "sessions": Entry("commands.sessions:sessions", "List, show, rename, delete and export saved sessions."),
+    "memory": Entry(
+        "commands.memory:memory", "List, read, edit and delete the notes of earlier conversations."
+    ),
+    "sessions": Entry(
+        "commands.sessions:sessions", "List, search, show, rename, delete and export saved sessions."
+    ),
+    "skills": Entry("commands.skills:skills", "List, read and check skills."),
     "tools": Entry("commands.tools:tools", "List the tools: what is on, what is not, and why."),
     "toolsets": Entry("commands.toolsets:toolsets", "List the toolsets and what each costs in tokens."),
     "trajectories": Entry("commands.trajectories:trajectories", "Check files of training rows."),

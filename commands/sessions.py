@@ -1,4 +1,4 @@
-"""`hermes sessions`: list, read, name, delete and export saved conversations."""
+"""`hermes sessions`: list, search, read, name, delete and export saved conversations."""
 
 from __future__ import annotations
 
@@ -22,22 +22,26 @@ from trajectories.session_record import TitleRecord
 
 
 class _Sessions(click.Group):
-    """`export` is a command of its own, which is imported when it is called for."""
+    """`export` and `search` have modules of their own, which are imported when they are called for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "export"])
+        return sorted([*super().list_commands(ctx), "export", "search"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "export":
-            return super().get_command(ctx, cmd_name)
-        from commands.export import export
+        if cmd_name == "export":
+            from commands.export import export
 
-        return export
+            return export
+        if cmd_name == "search":
+            from commands.sessions_search import search
+
+            return search
+        return super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=_Sessions)
 def sessions() -> None:
-    """List, read, name, delete and export saved conversations.
+    """List, search, read, name, delete and export saved conversations.
 
     A session is named by its id, the beginning of its id, its title, or `latest`.
     """

@@ -22,6 +22,9 @@ _HEADER_BYTES = 16_000
 _MOST_FILES = 200
 _NAME_LENGTH = 64
 _DESCRIPTION_LENGTH = 1_024
+_MOST_LINES = 500
+_PLAIN_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LINK = re.compile(r"\]\(((?:references|templates|scripts|assets)/[^)\s#]+)")
 _HEADER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -86,6 +89,31 @@ def read_skill(folder: str, category: str) -> Skill:
     except SkillError as error:
         return Skill(own, "", category, folder, str(error))
     return Skill(name, description, category, folder)
+
+
+def advice(skill: Skill) -> Iterator[str]:
+    """What the layout asks for and a skill can be used without."""
+    if skill.problem:
+        return
+    if not _PLAIN_NAME.fullmatch(skill.name):
+        yield "the name should have small letters, digits and hyphens only"
+    if skill.name != os.path.basename(skill.folder):
+        yield f"the folder should be called as the skill: {skill.name}"
+    try:
+        text = skill.text()
+    except SkillError as error:
+        yield str(error)
+        return
+    if len(text.splitlines()) > _MOST_LINES:
+        yield f"{SKILL_FILE} should have at most {_MOST_LINES} lines; move details to files beside it"
+    for missing in _missing(skill, text):
+        yield f"{SKILL_FILE} points to {missing}, which is not there"
+
+
+def _missing(skill: Skill, text: str) -> Iterator[str]:
+    for link in dict.fromkeys(_LINK.findall(text)):
+        if not os.path.exists(os.path.join(skill.folder, link)):
+            yield link
 
 
 def _name_and_description(folder: str) -> tuple[str, str]:

@@ -116,21 +116,23 @@ class Connection:
         result: CallToolResult = await self._answer(session.send_request(request, CallToolResult), tool)
         return result
 
-    async def check(self) -> None:
-        """After a call that timed out: whether it still answers at all. Raises ServerError, closed then."""
+    async def answers(self) -> bool:
+        """False if it hangs since a call timed out; it is closed then."""
         if not self._doubtful:
-            return
+            return True
         from mcp.shared.exceptions import MCPError
+        from mcp_types import REQUEST_TIMEOUT
 
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._live_session().send_ping()
-        except TimeoutError:
-            await self.close()
-            raise ServerError(f"the MCP server {self.name} hangs; it was ended") from None
-        except MCPError:
-            pass  # an answer is an answer
+        except (TimeoutError, ServerError, MCPError) as error:
+            refused = isinstance(error, MCPError) and error.code != REQUEST_TIMEOUT
+            if not refused:  # a refusal is an answer
+                await self.close()
+                return False
         self._doubtful = False
+        return True
 
     async def close(self) -> None:
         """End it; a server that does not go is killed. Never waits long, never raises."""
@@ -191,7 +193,8 @@ class Connection:
 
     async def _answer(self, request: Any, what: str) -> Any:
         from mcp.shared.exceptions import MCPError
-        from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+        from mcp_types import REQUEST_TIMEOUT
+        from pydantic import ValidationError
 
         try:
             return await request
@@ -202,16 +205,23 @@ class Connection:
                     f"the MCP server {self.name} did not answer ({what}) within {self._seconds:g} s and "
                     f"was told to stop; ask for less, or raise mcp.{self.name}.timeout"
                 ) from None
-            if error.code == CONNECTION_CLOSED or "Session terminated" in error.message:
-                self._leave.set()
-                await _ended(self._task, CLOSE_SECONDS)
+            # Servers use the SDK's code for a closed connection themselves, so it tells nothing.
+            if error.message == "Connection closed" and await _ended(self._task, CLOSE_SECONDS):
                 raise ServerError(f"the MCP server {self.name} ended ({what}): {self._why()}") from None
+            if error.message == "Session terminated":
+                self._leave.set()
             raise ServerError(
                 f"the MCP server {self.name} refused ({what}): {_plain(error.message)}"
             ) from None
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise ServerError(
+                f"the MCP server {self.name} broke the protocol ({what}): {_plain(told)}"
+            ) from None
         except (ValueError, RuntimeError) as error:
             raise ServerError(
-                f"the MCP server {self.name} answered what is no answer ({what}): {_plain(str(error))}"
+                f"the MCP server {self.name} broke the protocol ({what}): {_plain(str(error))}"
             ) from None
 
     def _why(self) -> str:

@@ -85,10 +85,15 @@ async def _in_bounds(text: str, server: str, runtime: ToolRuntime) -> tuple[str,
 
 
 async def _keep(data: bytes, server: str, ending: str, runtime: ToolRuntime) -> str:
-    """Where the tools of this task can read it; "" if it cannot be written."""
+    """Where the tools of this task can read it; "" if it cannot be written.
+
+    On this machine it counts as output that was kept (see sandboxes.spill_file), so that old files go.
+    """
     try:
         if runtime.sandbox.confinement.kind in _ON_THIS_MACHINE:
-            handle, path = tempfile.mkstemp(prefix=f"mcp-{server}-", suffix=ending, dir=private_folder())
+            handle, path = tempfile.mkstemp(
+                prefix=f"output-mcp-{server}-", suffix=ending, dir=private_folder()
+            )
             with open(handle, "wb") as file:
                 file.write(data)
             return path

@@ -65,8 +65,9 @@ class McpServers:
                 return changed
             result = await connection.call(offer.definition.name, arguments)
         except ServerError as error:
-            place.failures += 1
-            place.failed_at = time.monotonic()
+            if place.connection is None or not place.connection.alive:
+                place.failures += 1
+                place.failed_at = time.monotonic()
             self._let_go(place, runtime)
             reply = error_reply(str(error))
             return ToolReply(reply.content, reply.status, untrusted=source(offer.server))
@@ -81,8 +82,7 @@ class McpServers:
     async def _connected(self, place: _Place, name: str, runtime: ToolRuntime) -> Connection:
         async with place.lock:
             if place.connection is not None:
-                if place.connection.alive:
-                    await place.connection.check()
+                if place.connection.alive and await place.connection.answers():
                     return place.connection
                 self._let_go(place, runtime)
             wait = REST_SECONDS - (time.monotonic() - place.failed_at)

@@ -73,9 +73,12 @@ class ImageSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["auto", "openai", "fal", "off"],
         Meta(description="Who draws; auto: base_url, else FAL by its key, else OpenAI by its key."),
     ] = "auto"
-    base_url: Annotated[str, Meta(description="A server with OpenAI's images API, up to /v1.")] = ""
+    base_url: Annotated[
+        str, Meta(description="A server with OpenAI's images API, up to /v1; with provider fal, its queue.")
+    ] = ""
     key_env: Annotated[str, Meta(description="The variable that holds the key for base_url.")] = ""
     model: Annotated[str, Meta(description="The model that draws; empty: the provider's usual one.")] = ""
+    timeout: Annotated[float, Meta(gt=0, description="Seconds one picture may take.")] = 180.0
 
 
 class MoaSettings(Struct, frozen=True, forbid_unknown_fields=True):

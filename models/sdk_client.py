@@ -66,10 +66,31 @@ def build_client(
         ModelError: the CA file or the proxy URL cannot be used.
     """
     openai: Any = import_sdk()
-    loopback = endpoint.is_loopback and not proxy
     _check_headers(endpoint, headers)
+    http = http_client(endpoint, proxy=proxy, ca_file=ca_file, connect_timeout=connect_timeout)
+    client = openai.AsyncOpenAI(
+        api_key=endpoint.api_key or NO_KEY,
+        base_url=endpoint.base_url,
+        max_retries=0,
+        default_headers=dict(headers),
+        http_client=http,
+    )
+    if not endpoint.is_openai:
+        # The SDK reads OpenAI's account variables by itself; they are no other provider's business.
+        client.organization = client.project = client.admin_api_key = None
+    return cast("AsyncOpenAI", client)
+
+
+def http_client(endpoint: Endpoint, *, proxy: str, ca_file: str, connect_timeout: float) -> Any:
+    """The client of the HTTP library below the SDK, for what is no chat. It sends no key by itself.
+
+    Raises:
+        ModelError: the CA file or the proxy URL cannot be used.
+    """
+    openai: Any = import_sdk()
+    loopback = endpoint.is_loopback and not proxy
     try:
-        http = openai.DefaultAsyncHttpxClient(
+        return openai.DefaultAsyncHttpxClient(
             verify=_trust(endpoint, ca_file),
             proxy=proxy or None,
             # A proxy of the environment cannot reach this machine's own loopback.
@@ -82,17 +103,6 @@ def build_client(
     except (ValueError, ImportError) as error:
         hint = "Check model.proxy and the proxy variables of the environment; http:// and https:// work."
         raise ModelError("bad_request", f"the proxy cannot be used: {error}", hint=hint) from None
-    client = openai.AsyncOpenAI(
-        api_key=endpoint.api_key or NO_KEY,
-        base_url=endpoint.base_url,
-        max_retries=0,
-        default_headers=dict(headers),
-        http_client=http,
-    )
-    if not endpoint.is_openai:
-        # The SDK reads OpenAI's account variables by itself; they are no other provider's business.
-        client.organization = client.project = client.admin_api_key = None
-    return cast("AsyncOpenAI", client)
 
 
 def transport_errors() -> tuple[type[Exception], ...]:

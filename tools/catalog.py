@@ -32,6 +32,7 @@ TOOL_MODULES: dict[str, str] = {
     "todo": "tools.todo_tool",
     "clarify": "tools.clarify_tool",
     "vision_analyze": "tools.vision_tools",
+    "image_generate": "tools.image_tools",
     "memory": "tools.memory_tool",
     "session_search": "tools.session_search_tool",
     "skills_list": "tools.skills_tools",

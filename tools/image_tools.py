@@ -1,0 +1,84 @@
+"""The tool image_generate: a picture drawn by a server, into a file."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+from typing import Any
+
+from safety.gate import EffectRequest
+from tools.images.drawing import DrawingError, Size, draw, drawer, why_no_drawing
+from tools.pictures import SUFFIXES, size_told
+from tools.runtime import ToolReply, ToolRuntime
+from tools.surroundings import Surroundings, surroundings_here
+from tools.tool import error_reply, ok_reply, tool
+
+_MOST_NAME = 40
+
+
+class DrawnFiles:
+    """Paths that pictures of a task were given, also of those that are still being written."""
+
+    def __init__(self) -> None:
+        self.paths: set[str] = set()
+
+
+def check_image_requirements(around: Surroundings | None = None) -> str:
+    """The reason and the fix where nobody is set up who draws, else ""."""
+    return why_no_drawing(around or surroundings_here())
+
+
+def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
+    path = runtime.sandbox.canonical(file_name(arguments["prompt"], ".png"))
+    who = drawer(runtime.around)
+    summary = f"have {who.endpoint.title if who else 'nobody'} draw into {path}:\n{arguments['prompt']}"
+    return EffectRequest("image_generate", ("write", "net"), summary, (path,), "drawing pictures")
+
+
+@tool(effects=("write", "net"), requires=check_image_requirements, describe=_describe, side_by_side=True)
+async def image_generate(runtime: ToolRuntime, prompt: str, size: Size = "square") -> ToolReply:
+    """Draw a picture."""
+    if not prompt.strip():
+        return error_reply("the prompt is empty; say what the picture shows")
+    problem = why_no_drawing(runtime.around)
+    chosen = drawer(runtime.around)
+    if problem or chosen is None:
+        return error_reply(problem)
+    try:
+        picture = await draw(runtime, chosen, prompt, size)
+    except DrawingError as error:
+        return error_reply(str(error))
+    path = await _free_path(runtime, file_name(prompt, SUFFIXES[picture.media_type]))
+    await runtime.sandbox.write_file(path, picture.data)
+    shown = posixpath.relpath(path, runtime.sandbox.cwd)
+    return ok_reply(path=shown, size=f"{picture.width}x{picture.height}", bytes=size_told(len(picture.data)))
+
+
+def file_name(prompt: str, suffix: str) -> str:
+    """`a-red-fox.png` for "A red fox!"; letters that not every file system takes are left out."""
+    plain = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", plain)
+    name = ""
+    for word in words:
+        if len(name) + len(word) >= _MOST_NAME:
+            break
+        name = f"{name}-{word}" if name else word
+    return (name or (words[0][:_MOST_NAME] if words else "picture")) + suffix
+
+
+async def _free_path(runtime: ToolRuntime, name: str) -> str:
+    """Where nothing stands yet, with a number at its end if need be."""
+    stem, suffix = posixpath.splitext(name)
+    taken = runtime.store(DrawnFiles).paths
+    number = 1
+    while True:
+        path = runtime.sandbox.canonical(name if number == 1 else f"{stem}-{number}{suffix}")
+        number += 1
+        if path in taken:
+            continue
+        taken.add(path)
+        try:
+            await runtime.sandbox.stat(path)
+        except FileNotFoundError:
+            return path

@@ -34,6 +34,7 @@ COMMANDS = {
     "memory": Entry(
         "commands.memory:memory", "List, read, edit and delete the notes of earlier conversations."
     ),
+    "mcp": Entry("commands.mcp:mcp", "Add, look at and remove tool servers (MCP)."),
     "sessions": Entry(
         "commands.sessions:sessions", "List, search, show, rename, delete and export saved sessions."
     ),

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from commands.mcp_look import Look, changes, look_at, show
-from commands.tool_listing import print_table
+from commands.tool_listing import print_table, schema_tokens
 from configuration.home import SECRET_WORDS, SettingsError, changing, hermes_home, write_private
 from configuration.settings_file import parse_settings, read_settings_file
 from configuration.tool_settings import McpServerSettings
@@ -25,7 +25,6 @@ from tools.mcp.approval import (
     is_server_name,
     read_approval,
 )
-from tools.mcp.definition import tokens_of
 from tools.mcp.launch import launch_problem, placeholders, url_problem
 from tools.mcp.server_tools import TOOLSET_PREFIX, server_problem, server_tools
 from tools.mcp.trouble import ServerError
@@ -90,7 +89,7 @@ def list_servers(as_json: bool) -> None:
             "name": name,
             "state": "unusable" if problem else "on" if server.enabled else "off",
             "tools": len(own),
-            "tokens": sum(tokens_of(called, each.offer.definition) for called, each in own.items() if each.offer),
+            "tokens": sum(schema_tokens(each) for each in own.values()),
             "server": server.url or " ".join([server.command, *server.args]),
             "why": problem,
         })  # fmt: skip
@@ -215,8 +214,8 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
         if _SECRET.search(name) and not placeholders(McpServerSettings(env={name: value})):
             key = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
             raise click.UsageError(
-                f"{name} looks like a secret, which does not belong into the settings. Store it with: hermes config "
-                f"set-key {key}; and give {option} {name}='${{{key}}}'"
+                f"{name} looks like a secret, which does not belong into the settings. Store it with: "
+                f"hermes config set-key {key}; and give {option} {name}='${{{key}}}'"
             )
         pairs[name] = value
     return pairs

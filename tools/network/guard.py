@@ -122,7 +122,7 @@ def refusal(host: str, port: int, reason: str) -> FetchError:
     entry = host if port in (80, 443) else f"{shown}:{port}"
     return FetchError(
         "refused",
-        f"{reason}. Only public addresses may be reached, unless the person adds {entry} to web.allowed_hosts",
+        f"{reason}. Only public addresses may be reached, unless a person adds {entry} to web.allowed_hosts",
     )
 
 

@@ -12,8 +12,15 @@ import msgspec
 
 import toolsets
 from safety.terminal_text import neutralize
-from settings import ToolsetSettings, ToolsSettings
-from tools.catalog import TOOL_MODULES, available_tools, third_party_tools
+from settings import ToolsetSettings
+from tools.catalog import (
+    TOOL_MODULES,
+    available_tools,
+    own_toolsets,
+    third_party_tools,
+    unusable_servers,
+    with_servers,
+)
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import Tool
 from toolsets import TOOLSETS, ToolsetError
@@ -22,7 +29,8 @@ State = Literal["on", "partly", "off", "broken"]
 
 
 class ToolRow(msgspec.Struct):
-    """`tokens`: what the schema costs in each request (JSON bytes / 4). `source`: `built-in` or a package."""
+    """`tokens`: what the schema costs in each request (JSON bytes / 4). `source`: `built-in`, a package, or
+    a tool server (`mcp-NAME`). A server that cannot be used is a row of its own."""
 
     name: str
     on: bool
@@ -63,7 +71,7 @@ def listing(around: Surroundings) -> Listing:
         for name in settings.custom
         if name in TOOLSETS
     ]
-    good = {name: own for name, own in settings.custom.items() if name not in TOOLSETS}
+    good = {name: own for name, own in own_toolsets(around).items() if name not in TOOLSETS}
     resolved: dict[str, list[str]] = {}
     broken: dict[str, str] = {}
     for name in [*TOOLSETS, *good]:
@@ -71,7 +79,7 @@ def listing(around: Surroundings) -> Listing:
             resolved[name] = toolsets.resolve_toolset(name, good)
         except ToolsetError as error:
             broken[name] = str(error)
-    enabled = _chosen("enabled", settings.enabled, good, problems)
+    enabled = _chosen("enabled", with_servers(settings.enabled, around), good, problems)
     disabled = _chosen("disabled", settings.disabled, good, problems)
     packages = dict(third_party_tools())
     names = dict.fromkeys(
@@ -79,14 +87,17 @@ def listing(around: Surroundings) -> Listing:
     )
     usable, unavailable = available_tools(names, around)
     facts = _Facts(
-        enabled, disabled, packages,
+        enabled, disabled, packages, {f"mcp-{name}" for name in around.settings.mcp},
         costs={tool.name: schema_tokens(tool) for tool in usable},
         reasons={each.name: each.reason for each in unavailable},
     )  # fmt: skip
     rows = [_tool_row(name, resolved, facts) for name in names]
     on = {row.name for row in rows if row.on}
+    down = {each.name: each.reason for each in unusable_servers(good, around)}
+    rows += [ToolRow(name, False, [name], 0, name, reason) for name, reason in down.items()]
+    told = {**down, **broken}
     sets = [
-        _toolset_row(name, settings, resolved.get(name), broken.get(name, ""), on, facts)
+        _toolset_row(name, good.get(name), resolved.get(name), told.get(name, ""), on, facts)
         for name in [*TOOLSETS, *good]
     ]
     return Listing(rows, sets, sum(row.tokens for row in rows if row.on), problems)
@@ -94,11 +105,13 @@ def listing(around: Surroundings) -> Listing:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """`enabled` and `disabled`: tool to the toolset that does it. `costs`, `reasons`: by tool."""
+    """`enabled` and `disabled`: tool to the toolset that does it. `costs`, `reasons`: by tool. `servers` are
+    the toolsets of tool servers."""
 
     enabled: dict[str, str]
     disabled: dict[str, str]
     packages: dict[str, str]
+    servers: set[str]
     costs: dict[str, int]
     reasons: dict[str, str]
 
@@ -122,7 +135,8 @@ def schema_tokens(tool: Tool) -> int:
 
 def _tool_row(name: str, resolved: dict[str, list[str]], facts: _Facts) -> ToolRow:
     homes = [home for home, tools in resolved.items() if name in tools]
-    source = "built-in" if name in TOOL_MODULES else facts.packages.get(name, "unknown")
+    server = next((home for home in homes if home in facts.servers), "")
+    source = "built-in" if name in TOOL_MODULES else server or facts.packages.get(name, "unknown")
     on = name in facts.enabled and name not in facts.disabled and name not in facts.reasons
     why = ""
     if name in facts.reasons:
@@ -140,16 +154,16 @@ def _tool_row(name: str, resolved: dict[str, list[str]], facts: _Facts) -> ToolR
 
 
 def _toolset_row(
-    name: str, settings: ToolsSettings, tools: list[str] | None, error: str, on: set[str], facts: _Facts
+    name: str, own: ToolsetSettings | None, tools: list[str] | None, error: str, on: set[str], facts: _Facts
 ) -> ToolsetRow:
-    custom = name not in TOOLSETS
-    description = settings.custom[name].description if custom else TOOLSETS[name].description
+    custom = own is not None and name not in facts.servers
+    description = own.description if own is not None else TOOLSETS[name].description
     if tools is None:
         return ToolsetRow(name, "broken", description, [], 0, custom, error)
     running = [tool for tool in tools if tool in on]
     verdict: State = "on" if tools and len(running) == len(tools) else "partly" if running else "off"
     missing = [tool for tool in tools if tool in facts.reasons]
-    why = f"not available: {', '.join(missing)} (hermes tools says why)" if missing else ""
+    why = f"not available: {', '.join(missing)} (hermes tools says why)" if missing else error
     if verdict == "off" and not why:
         why = f"turn it on with --toolsets {name}, or add it to tools.enabled" if tools else "it has no tools"
     cost = sum(facts.costs.get(tool, 0) for tool in tools)

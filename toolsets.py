@@ -30,6 +30,7 @@ TOOLSETS: dict[str, Toolset] = {
     "memory": Toolset("Notes kept from one conversation to the next", ("memory",)),
     "session_search": Toolset("Find what was said in earlier sessions", ("session_search",)),
     "skills": Toolset("Instructions for kinds of work", ("skills_list", "skill_view")),
+    "code_execution": Toolset("Python that calls the other tools", ("execute_code",)),
     "default": Toolset(
         "What is on unless you say otherwise",
         includes=(
@@ -42,6 +43,7 @@ TOOLSETS: dict[str, Toolset] = {
             "memory",
             "session_search",
             "skills",
+            "code_execution",
         ),
     ),
     "safe": Toolset("Looks and asks, changes nothing", ("read_file", "search_files", "todo", "clarify")),

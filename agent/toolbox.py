@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +14,7 @@ from conversation.event import Event, ToolFinished, ToolOutput, ToolStarted
 from conversation.message import ToolCall, ToolResult
 from models.answer_check import CheckedCall
 from tools.runtime import ToolReply, ToolRuntime
-from tools.tool import Tool
+from tools.tool import Tool, error_reply
 
 PREVIEW = 80
 KEPT_OF_INTERRUPTED = 4_000
@@ -33,10 +34,28 @@ class Toolbox:
 
     def __post_init__(self) -> None:
         self.definitions = [tool.schema() for tool in self.tools.values()]
+        self.runtime.definitions = self.definitions
+        self.runtime.call_tool = self.caller(self.runtime)
 
     def binders(self) -> dict[str, Callable[[dict[str, Any]], object]]:
         """For the check of an answer: tool name to what refuses wrong arguments."""
         return {name: tool.bind for name, tool in self.tools.items()}
+
+    def caller(self, runtime: ToolRuntime) -> Callable[[str, dict[str, Any]], Awaitable[ToolReply]]:
+        """For tools that call tools: calls those that are on, and no others, as if `runtime` had been theirs.
+
+        Calls that may not overlap wait for each other.
+        """
+        alone = asyncio.Lock()
+
+        async def call(name: str, arguments: dict[str, Any]) -> ToolReply:
+            tool = self.tools.get(name)
+            if tool is None:
+                return error_reply(f"there is no tool {name!r}; there are: {', '.join(self.tools)}")
+            async with contextlib.nullcontext() if tool.may_overlap else alone:
+                return await self.call_tool(tool, arguments, runtime)
+
+        return call
 
     def all_may_overlap(self, calls: Sequence[CheckedCall]) -> bool:
         return all(call.problem or self.tools[call.call.name].may_overlap for call in calls)
@@ -94,6 +113,7 @@ class CallRun:
         self._heard[call.id] = ""
         started = self._started[call.id] = time.monotonic()
         runtime = replace(self.toolbox.runtime, call_id=call.id, emit=self._listen)
+        runtime.call_tool = self.toolbox.caller(runtime)
         reply = await self.toolbox.call_tool(self.toolbox.tools[call.name], checked.arguments or {}, runtime)
         if checked.note:
             reply = replace(reply, content=add_note(reply.content, checked.note))

@@ -16,6 +16,7 @@ from safety.confinement import UNCONFINED, Confinement
 from safety.exposure import Exposure
 from safety.known_addresses import KnownAddresses
 from safety.paths import acts_by_itself, canonical, is_within, private_places, touches_any
+from safety.questions import Questions
 
 if TYPE_CHECKING:
     from safety.commands.grants import Grant
@@ -43,6 +44,8 @@ class EffectRequest:
     The effects `read` and `net` together are a look at the web: nothing goes out but `urls`, or a query for
     a search engine. `net` alone sends what the call holds.
 
+    `program`: `command` only starts what runs the code in `summary`, which no rule reads.
+
     `asked_for`: why a person has to be asked whatever the policy, as a hook of theirs wants; "" if not.
     `allowed`: the setting in which a person allowed such calls, which need no question then; "" if none did.
     """
@@ -58,6 +61,7 @@ class EffectRequest:
     lasting: bool = False
     urls: tuple[str, ...] = ()
     asked_for: str = ""
+    program: bool = False
     allowed: str = ""
 
 
@@ -126,6 +130,7 @@ class Gate:
         self.explicit = explicit
         self.exposure = Exposure()
         self.addresses = KnownAddresses()
+        self.questions = Questions()
         self._granted: set[str] = set()
         self._granted_commands: list[Grant] = []
         self._known_reach: Reach | None = None
@@ -139,7 +144,10 @@ class Gate:
         judged = self._judge(request)
         decision = self._weigh(request, judged)
         if decision.verdict == "ask":
-            decision = await self._put_to_person(request, judged, decision)
+            async with self.questions.one():
+                decision = self._weigh(request, judged)  # an answer that was just given may cover it
+                if decision.verdict == "ask":
+                    decision = await self._put_to_person(request, judged, decision)
         if decision.verdict == "allow":
             self._note(request, judged)
         return decision
@@ -239,6 +247,8 @@ class Gate:
             return told("allow", judged.reason + (held or ", which you trust"))
         if judged.standing == "writes" and self.mode == "auto-edit":
             return told("allow", "the policy is auto-edit and it writes inside the working folder")
+        if request.program and self.confinement.holds and not self.confinement.network:
+            return told("allow", "the sandbox holds it, without network")
         if grant := self._grant(request, judged):
             if any(each.covers(grant) for each in self._granted_commands):
                 return replace(told("allow", f"you allowed {grant} for this session"), approval="session")
@@ -301,7 +311,10 @@ class Gate:
 
         judged = judge(request.command, request.cwd, self._reach(), trusted=self._project_may_run)
         judged.effects = tuple(dict.fromkeys([*judged.effects, *request.effects[1:]]))
-        if request.fed and judged.standing != "unknown":
+        if request.program:
+            judged.standing, judged.part, judged.rule = "unknown", f"the code of {request.tool}", "program"
+            judged.reason = "it runs code, which no rule can judge"
+        elif request.fed and judged.standing != "unknown":
             judged.standing, judged.part, judged.rule = "unknown", request.command, "input"
             judged.reason = "what it does with the input it is given, its text does not tell"
         return judged
@@ -309,7 +322,7 @@ class Gate:
     def _grant(self, request: EffectRequest, judged: Judgement) -> Grant | None:
         from safety.commands.grants import grant_for
 
-        if request.fed:
+        if request.fed or request.program:
             return None
         return grant_for(request.command, request.cwd, self._reach(), judged)
 

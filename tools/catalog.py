@@ -31,6 +31,7 @@ TOOL_MODULES: dict[str, str] = {
     "search_files": "tools.file_tools",
     "todo": "tools.todo_tool",
     "clarify": "tools.clarify_tool",
+    "execute_code": "tools.code_execution_tool",
     "vision_analyze": "tools.vision_tools",
     "image_generate": "tools.image_tools",
     "memory": "tools.memory_tool",

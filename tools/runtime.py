@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
@@ -61,9 +61,10 @@ class ToolRuntime:
     `ask` is None where nobody is there to answer, `sudo` where no password is to be handed over.
     `stores` holds state of tools; use `store(Kind)`. What has an `aclose` (a browser, a tool server) belongs
     to the task and is closed with it; all else belongs to the conversation. `emit` sends an event to whoever
-    watches; `call_id` is set for each call. `spend` is told what a tool's own requests to a model used;
-    what has no price known is told with `cost` None. `around` tells where the agent is; its `settings` are
-    these, and so are `hooks`, None where there are none. `session_id`: the running session, "" if unknown.
+    watches; `call_id` is set for each call. `call_tool` calls another tool by name, one of the `definitions`.
+    `spend` is told what a tool's own requests to a model used; what has no price known is told with `cost`
+    None. `around` tells where the agent is; its `settings` are these, and so are `hooks`, if there are any.
+    `session_id`: the running session, "" if unknown.
     """
 
     task_id: str
@@ -74,6 +75,7 @@ class ToolRuntime:
     sudo: SudoDoor | None = None
     model: ChatModel | None = None
     call_tool: Callable[[str, dict[str, Any]], Awaitable[ToolReply]] | None = None
+    definitions: Sequence[dict[str, Any]] = ()
     spawn_agent: Callable[..., Awaitable[str]] | None = None
     settings: Settings = field(default_factory=Settings)
     user_task: str = ""

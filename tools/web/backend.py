@@ -1,0 +1,71 @@
+"""What the web tools ask for, whoever does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class WebError(Exception):
+    """The whole call failed. The text says in whose part and what to do next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result of a search. `url` is whole, as the search engine gave it."""
+
+    title: str
+    url: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of a page; `url` is absolute and has no fragment."""
+
+    url: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as Markdown, or the reason why there is none.
+
+    `url` is where it was found in the end, `asked` the address that was asked for where that is another.
+    `note` says what a reader of the text has to know: that it is cut, that its structure was lost, …
+    """
+
+    url: str
+    title: str = ""
+    markdown: str = ""
+    error: str = ""
+    note: str = ""
+    asked: str = ""
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Crawl:
+    """The pages of a site in the order in which they were read; `note` says why there are not more."""
+
+    pages: list[Page]
+    note: str = ""
+
+
+class WebBackend(Protocol):
+    """Searches and reads. Each method raises WebError where nothing at all could be had."""
+
+    async def search(self, query: str, limit: int) -> list[Hit]:
+        """At most `limit` results, the best first."""
+        ...
+
+    async def extract(self, urls: Sequence[str]) -> list[Page]:
+        """The pages in the order of `urls`, read at the same time; one that fails has an `error`."""
+        ...
+
+    async def crawl(self, url: str, instructions: str, limit: int) -> Crawl:
+        """The page at `url` and others of its site, at most `limit`; `instructions` say what is wanted."""
+        ...
+
+    async def aclose(self) -> None: ...

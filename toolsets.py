@@ -23,6 +23,8 @@ TOOLSETS: dict[str, Toolset] = {
     "file": Toolset(
         "Read, write, edit and search files", ("read_file", "write_file", "patch", "search_files")
     ),
+    "web": Toolset("Search the web and read pages", ("web_search", "web_extract", "web_crawl")),
+    "search": Toolset("Search the web, and read nothing", ("web_search",)),
     "todo": Toolset("A task list for work of several steps", ("todo",)),
     "clarify": Toolset("Ask you when something is unclear", ("clarify",)),
     "vision": Toolset("Look at pictures", ("vision_analyze",)),
@@ -36,6 +38,7 @@ TOOLSETS: dict[str, Toolset] = {
         includes=(
             "terminal",
             "file",
+            "web",
             "todo",
             "clarify",
             "vision",
@@ -46,7 +49,9 @@ TOOLSETS: dict[str, Toolset] = {
             "code_execution",
         ),
     ),
-    "safe": Toolset("Looks and asks, changes nothing", ("read_file", "search_files", "todo", "clarify")),
+    "safe": Toolset(
+        "Looks and asks, changes nothing", ("read_file", "search_files", "todo", "clarify"), includes=("web",)
+    ),
     "all": Toolset("Every built-in tool", includes=("default",)),
 }
 

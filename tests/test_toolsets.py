@@ -27,10 +27,11 @@ def test_every_built_in_toolset_resolves_to_tools_that_exist() -> None:
     assert set(resolve_toolset("all")) == set(TOOL_MODULES)
 
 
-def test_the_safe_toolset_can_only_read() -> None:
+def test_the_safe_toolset_can_only_read_and_look_at_the_web() -> None:
     from tools.catalog import load_tool
 
-    assert all(load_tool(name).read_only for name in resolve_toolset("safe"))
+    effects = {name: set(load_tool(name).effects) for name in resolve_toolset("safe")}
+    assert all(each in ({"read"}, {"read", "net"}) for each in effects.values())
 
 
 def test_the_order_is_own_tools_first_then_those_included_and_stable() -> None:
@@ -81,7 +82,7 @@ def test_disabled_wins_over_enabled_in_any_order() -> None:
     left = select_tools(["default"], ["terminal", "clarify"])
     assert left[:5] == ["read_file", "write_file", "patch", "search_files", "todo"]
     assert not {"terminal", "process", "clarify"} & set(left)
-    assert select_tools(["safe", "file"], ["file"]) == ["todo", "clarify"]
+    assert select_tools(["safe", "file"], ["file", "web"]) == ["todo", "clarify"]
     assert select_tools([], []) == []
     assert select_tools(["todo", "todo"]) == ["todo"]
 

@@ -87,6 +87,7 @@ class MoaSettings(Struct, frozen=True, forbid_unknown_fields=True):
     models: Annotated[list[str], Meta(description="Reference models, asked at the same time.")] = []
     aggregator: Annotated[str, Meta(description="The model that joins their answers; empty: yours.")] = ""
     provider: Annotated[str, Meta(description="Who serves them; empty: as model.provider.")] = ""
+    timeout: Annotated[float, Meta(gt=0, description="Seconds a reference model may take.")] = 300.0
 
 
 class SkillSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,6 +37,7 @@ TOOL_MODULES: dict[str, str] = {
     "execute_code": "tools.code_execution_tool",
     "vision_analyze": "tools.vision_tools",
     "image_generate": "tools.image_tools",
+    "mixture_of_agents": "tools.moa_tool",
     "memory": "tools.memory_tool",
     "session_search": "tools.session_search_tool",
     "skills_list": "tools.skills_tools",

@@ -55,14 +55,24 @@ async def prompt(repl: Repl, arguments: str) -> None:
 
 
 def toolset_names(repl: Repl) -> list[str]:
-    from toolsets import TOOLSETS
+    return list(_toolsets())
 
-    return list(TOOLSETS)
+
+def _toolsets() -> dict[str, str]:
+    """Every toolset of this folder with its description; only the built-in ones while the settings are wrong."""
+    from configuration.home import SettingsError
+    from tools.catalog import own_toolsets
+    from tools.surroundings import surroundings_here
+    from toolsets import TOOLSETS, ToolsetError, known_toolsets
+
+    try:
+        known = known_toolsets(own_toolsets(surroundings_here()))
+    except (SettingsError, ToolsetError):
+        known = TOOLSETS
+    return {name: each.description for name, each in known.items()}
 
 
 async def toolsets(repl: Repl, arguments: str) -> None:
-    from toolsets import TOOLSETS
-
     if arguments:
         repl.agent.set_toolsets(arguments.replace(",", " ").split())
         tools = ", ".join(tool.name for tool in repl.agent.tools)
@@ -70,10 +80,10 @@ async def toolsets(repl: Repl, arguments: str) -> None:
         return
     on = set(repl.agent.toolsets)
     lines = []
-    for name in [*TOOLSETS, *(each for each in repl.agent.toolsets if each not in TOOLSETS)]:
-        known = TOOLSETS.get(name)
-        description = known.description if known else "your own"
-        lines.append(fit(f"{'●' if name in on else '○'} {name:<16} {description}", repl.surface.columns - 3))
+    known = _toolsets()
+    for name in [*known, *(each for each in repl.agent.toolsets if each not in known)]:
+        line = f"{'●' if name in on else '○'} {name:<16} {one_line(known.get(name) or 'your own')}"
+        lines.append(fit(line, repl.surface.columns - 3))
     repl.say("\n".join(lines))
 
 

@@ -80,7 +80,7 @@ def test_a_toolset_of_ones_own_may_not_take_a_built_in_name() -> None:
 
 def test_disabled_wins_over_enabled_in_any_order() -> None:
     left = select_tools(["default"], ["terminal", "clarify"])
-    assert left[:5] == ["read_file", "write_file", "patch", "search_files", "todo"]
+    assert left[:5] == ["read_file", "write_file", "patch", "search_files", "web_search"]
     assert not {"terminal", "process", "clarify"} & set(left)
     assert select_tools(["safe", "file"], ["file", "web"]) == ["todo", "clarify"]
     assert select_tools([], []) == []

@@ -208,7 +208,7 @@ def _take_in(connection: Connection, folder: Path, name: str) -> None:
     connection.execute(
         "UPDATE sessions SET inode = ?, size = ?, changed = ?, taken = ?, tail = ?, last = ?, pieces = ?, "
         "title = ? WHERE id = ?",
-        (*facts, taken, tail, reading.last, count, indexed(reading.title), before.id),
+        (*facts, taken, tail, reading.last, count, reading.title, before.id),
     )
 
 
@@ -241,7 +241,7 @@ def _begin(connection: Connection, name: str, reading: Reading) -> int:
     header = reading.header
     row = connection.execute(
         "INSERT INTO sessions (name, started, cwd) VALUES (?, ?, ?)",
-        (name, header.started, indexed(header.cwd)),
+        (name, header.started, header.cwd),
     )
     return row.lastrowid or 0
 

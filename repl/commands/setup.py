@@ -59,7 +59,7 @@ def toolset_names(repl: Repl) -> list[str]:
 
 
 def _toolsets() -> dict[str, str]:
-    """Every toolset of this folder with its description; only the built-in ones while the settings are wrong."""
+    """Every toolset of this folder with its description; the built-in ones alone while settings are wrong."""
     from configuration.home import SettingsError
     from tools.catalog import own_toolsets
     from tools.surroundings import surroundings_here

@@ -1,0 +1,1 @@
+"""A browser for one task: a Chromium here or one elsewhere, driven through the agent-browser CLI."""

@@ -1,0 +1,77 @@
+"""What a model is told of a page."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandboxes.sandbox import SandboxError
+from sandboxes.spill_file import private_folder
+from tools.browser.session import BrowserSession, Step
+from tools.browser.snapshot import clean_text, compact, excerpt, plain
+from tools.runtime import ToolReply, ToolRuntime
+from tools.tool import ok_reply
+
+_ON_THIS_MACHINE = frozenset({"none", "bubblewrap", "landlock"})
+_MOST_KEPT = 2_000_000
+"""Characters of a snapshot that are kept in a file."""
+_EMPTY = "(the page shows nothing)"
+
+
+@dataclass(frozen=True, slots=True)
+class PageReply:
+    """`snapshot` is None where none was asked for; it is cut to the limit when it is told."""
+
+    url: str
+    title: str
+    snapshot: str | None = None
+    notes: tuple[str, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+
+    async def reply(self, runtime: ToolRuntime, told: str, untrusted: str, **more: Any) -> ToolReply:
+        """`told` is what happened to an earlier browser."""
+        values: dict[str, Any] = {"url": self.url}
+        if self.title:
+            values["title"] = self.title
+        values |= self.more | more
+        notes = [*([told] if told else []), *self.notes]
+        if self.snapshot is not None:
+            shown = excerpt(self.snapshot, runtime.settings.browser.snapshot_limit)
+            values["snapshot"] = shown.text or _EMPTY
+            if shown.left_out:
+                notes.append(f"the snapshot goes on: {shown.left_out}")
+                if path := await _keep(self.snapshot, runtime):
+                    values["whole_snapshot_in"] = path
+        if notes:
+            values["note"] = "; ".join(notes)
+        return ToolReply(ok_reply(**values).content, untrusted=untrusted)
+
+
+async def shown_page(
+    session: BrowserSession, step: Step, *, snapshot: bool = False, full: bool = False, **more: Any
+) -> PageReply:
+    """The page as it is now. A snapshot gives new refs."""
+    text = None
+    if snapshot:
+        tree = await session.snapshot(full=full)
+        text = plain(tree) if full else compact(tree)
+    page = session.page
+    return PageReply(clean_text(page.url)[:2000], page.title, text, tuple(step.notes), more)
+
+
+async def _keep(text: str, runtime: ToolRuntime) -> str:
+    """Where the tools of this task can read it; "" if it cannot be written."""
+    data = text[:_MOST_KEPT].encode("utf-8", "replace")
+    try:
+        if runtime.sandbox.confinement.kind in _ON_THIS_MACHINE:
+            handle, path = tempfile.mkstemp(prefix="output-page-", suffix=".txt", dir=private_folder())
+            with open(handle, "wb") as file:
+                file.write(data)
+            return path
+        path = f"/tmp/hermes-browser/page-{os.urandom(4).hex()}.txt"
+        await runtime.sandbox.write_file(path, data)
+    except (OSError, SandboxError):
+        return ""
+    return path

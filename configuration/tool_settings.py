@@ -44,8 +44,9 @@ class BrowserSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "auto"
     executable: Annotated[str, Meta(description="The Chromium to start; empty: one is looked for.")] = ""
     cdp_url: Annotated[str, Meta(description="A running browser: ws://… or http://….")] = ""
+    browserbase_url: Annotated[str, Meta(description="Where Browserbase's API is, if elsewhere.")] = ""
     headed: Annotated[bool, Meta(description="Show the window.")] = False
-    timeout: Annotated[float, Meta(gt=0, description="Seconds one step may take.")] = 30.0
+    timeout: Annotated[float, Meta(gt=0, le=29, description="Seconds one step may take.")] = 28.0
     idle: Annotated[float, Meta(gt=0, description="Seconds without a step after which it is closed.")] = 600.0
     snapshot_limit: Annotated[int, Meta(ge=500, description="Characters of a page the model sees.")] = 8_000
 

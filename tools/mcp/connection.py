@@ -28,6 +28,8 @@ MOST_PAGES = 50
 MOST_LISTED = 5_000
 """Tools that are read of a server's list."""
 _SILENCE = 300.0
+_CLOSED = "Connection closed"
+"""So the SDK says it; its code for that is one that servers use themselves."""
 
 
 class Connection:
@@ -82,6 +84,11 @@ class Connection:
                 f"the MCP server {self.name} did not answer within {self._start_seconds:g} seconds of its "
                 f"start{self._stray()}; if it needs longer, raise mcp.{self.name}.start_timeout"
             ) from None
+        except asyncio.CancelledError:
+            if self._process is not None:
+                self._process.kill()  # a person who interrupts does not wait for a farewell
+            await self.close()
+            raise
         except BaseException:
             await self.close()
             raise
@@ -205,8 +212,7 @@ class Connection:
                     f"the MCP server {self.name} did not answer ({what}) within {self._seconds:g} s and "
                     f"was told to stop; ask for less, or raise mcp.{self.name}.timeout"
                 ) from None
-            # Servers use the SDK's code for a closed connection themselves, so it tells nothing.
-            if error.message == "Connection closed" and await _ended(self._task, CLOSE_SECONDS):
+            if error.message == _CLOSED and await _ended(self._task, CLOSE_SECONDS):
                 raise ServerError(f"the MCP server {self.name} ended ({what}): {self._why()}") from None
             if error.message == "Session terminated":
                 self._leave.set()
@@ -225,11 +231,12 @@ class Connection:
             ) from None
 
     def _why(self) -> str:
-        code = self._process.exit_code if self._process is not None else None
-        if self._process is None or (code is None and self._problem):
-            return self._problem or "the connection was closed"
-        how = "its process ended" if code is None else f"its process ended with code {code}"
-        return f"{how}{self._stray()}; hermes mcp test {self.name} shows what it wrote"
+        if self._problem and self._problem != _CLOSED:
+            return f"{self._problem}{self._stray()}"
+        if self._process is None:
+            return "the connection was closed"
+        code = self._process.exit_code
+        return f"its process ended{'' if code is None else f' with code {code}'}{self._stray()}"
 
     def _stray(self) -> str:
         count = self._process.stray_lines if self._process is not None else 0

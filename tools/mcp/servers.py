@@ -65,12 +65,7 @@ class McpServers:
                 return changed
             result = await connection.call(offer.definition.name, arguments)
         except ServerError as error:
-            if place.connection is None or not place.connection.alive:
-                place.failures += 1
-                place.failed_at = time.monotonic()
-            self._let_go(place, runtime)
-            reply = error_reply(str(error))
-            return ToolReply(reply.content, reply.status, untrusted=source(offer.server))
+            return _untrusted(offer.server, error_reply(f"{error}{self._after_failure(place, runtime)}"))
         place.failures = 0
         return await reply_of(offer.server, result, runtime)
 
@@ -84,7 +79,7 @@ class McpServers:
             if place.connection is not None:
                 if place.connection.alive and await place.connection.answers():
                     return place.connection
-                self._let_go(place, runtime)
+                self._let_go(place)
             wait = REST_SECONDS - (time.monotonic() - place.failed_at)
             if place.failures >= MOST_FAILURES and wait > 0:
                 raise ServerError(
@@ -93,20 +88,25 @@ class McpServers:
                 )
             connection = _new_connection(name, runtime)
             place.connection = connection
-            try:
-                await connection.open()
-            except BaseException:
-                place.connection = None
-                raise
+            await connection.open()
             return connection
 
-    def _let_go(self, place: _Place, runtime: ToolRuntime) -> None:
-        """Of a connection that ended, so that the next call makes another; one that lives stays."""
+    def _after_failure(self, place: _Place, runtime: ToolRuntime) -> str:
+        """Where the server has ended: lets go of it, and says where its last words are."""
         connection = place.connection
         if connection is None or connection.alive:
+            return ""
+        place.failures += 1
+        place.failed_at = time.monotonic()
+        self._let_go(place)
+        path = _write_log(connection, runtime)
+        return f". What it wrote on stderr is in {path}" if path else ""
+
+    def _let_go(self, place: _Place) -> None:
+        """The next call makes another connection."""
+        connection, place.connection = place.connection, None
+        if connection is None:
             return
-        place.connection = None
-        _write_log(connection, runtime)
         ending = asyncio.create_task(connection.close())
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
@@ -169,11 +169,14 @@ def _untrusted(server: str, reply: ToolReply) -> ToolReply:
     return ToolReply(reply.content, reply.status, untrusted=source(server))
 
 
-def _write_log(connection: Connection, runtime: ToolRuntime) -> None:
-    """What a server that failed wrote on stderr, for the person."""
-    if connection.stderr:
-        path = logs_dir(runtime.around.environ) / "mcp" / f"{connection.name}.log"
-        try:
-            write_private(path, connection.stderr)
-        except SettingsError as error:
-            log.warning("%s", error)
+def _write_log(connection: Connection, runtime: ToolRuntime) -> str:
+    """The end of what a server that failed wrote on stderr, for the person; where it lies."""
+    if not connection.stderr:
+        return ""
+    path = logs_dir(runtime.around.environ) / "mcp" / f"{connection.name}.log"
+    try:
+        write_private(path, connection.stderr)
+    except SettingsError as error:
+        log.warning("%s", error)
+        return ""
+    return str(path)

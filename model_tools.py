@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from safety.gate import Decision, EffectRequest, Gate
 from safety.permissions import Permissions
 from sandboxes.backend import make_sandbox
 from sandboxes.sandbox import SandboxError
-from settings import hermes_home, logs_dir
+from settings import ToolsetSettings, hermes_home, logs_dir
 from tools.runtime import PlaceProblem, ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import ArgumentError, Tool, error_reply
@@ -29,6 +29,24 @@ log = logging.getLogger("hermes.tools")
 _TASKS_LOCK = threading.Lock()
 _TASKS: dict[str, ToolRuntime] = {}
 """Only for calls that name nothing but a task id (`handle_function_call`); agents have their own runtime."""
+
+
+def added_toolsets(around: Surroundings, asked: Iterable[str] | None = None) -> dict[str, ToolsetSettings]:
+    """The toolsets that are not built in: the person's own, those of tool servers and of installed packages.
+
+    A package's has the package's name, and gives way to any other of it. Packages are looked for only if
+    one of `asked` is still unknown, because it takes time; in any case if it is None.
+    """
+    from tools.catalog import own_toolsets, package_toolsets
+    from toolsets import TOOLSETS
+
+    own = own_toolsets(around)
+    if asked is not None:
+        included = (name for each in own.values() for name in each.includes)
+        if all(name in TOOLSETS or name in own for name in (*asked, *included)):
+            return own
+    packages = {name: each for name, each in package_toolsets().items() if name not in TOOLSETS}
+    return {**packages, **own}
 
 
 def select_tools(
@@ -44,12 +62,12 @@ def select_tools(
         toolsets.ToolsetError: an unknown toolset, or a cycle.
     """
     import toolsets
-    from tools.catalog import available_tools, own_toolsets, unusable_servers, with_servers
+    from tools.catalog import available_tools, unusable_servers, with_servers
 
     around = around or surroundings_here()
     enabled = with_servers(enabled_toolsets if enabled_toolsets is not None else ["default"], around)
     disabled = list(disabled_toolsets or [])
-    names = toolsets.select_tools(enabled, disabled, own_toolsets(around))
+    names = toolsets.select_tools(enabled, disabled, added_toolsets(around, [*enabled, *disabled]))
     usable, unavailable = available_tools(names, around)
     unavailable += unusable_servers([each for each in enabled if each not in disabled], around)
     return usable, [(each.name, each.reason) for each in unavailable]

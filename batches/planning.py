@@ -17,10 +17,10 @@ from batches.distributions import Distribution, find_distribution, fixed_distrib
 from batches.plan import PromptsFile, RunPlan, scrubbed
 from batches.prompts import Prompt
 from configuration.version import VERSION
+from model_tools import added_toolsets
 from models.providers import OFFLINE, Endpoint, resolve_endpoint
 from sandboxes.backend import ELSEWHERE, confinement
 from settings import LoadedSettings, Settings, read_secrets
-from tools.catalog import own_toolsets
 from tools.surroundings import Surroundings
 from trajectories.session_record import utc_now
 
@@ -75,7 +75,7 @@ def first_plan(
         distribution = fixed_distribution(wishes.toolsets)
     else:
         name = wishes.distribution or DEFAULT_DISTRIBUTION
-        own = own_toolsets(Surroundings(settings))
+        own = added_toolsets(Surroundings(settings), settings.distributions.get(name, ()))
         distribution = find_distribution(name, settings.distributions, own)
     plan = RunPlan(
         run=wishes.run,
@@ -231,7 +231,9 @@ def _tool_names(settings: Settings, toolsets: list[str]) -> list[str]:
     from tools.catalog import TOOL_MODULES
     from toolsets import select_tools
 
-    selected = select_tools(toolsets, settings.tools.disabled, own_toolsets(Surroundings(settings)))
+    disabled = settings.tools.disabled
+    own = added_toolsets(Surroundings(settings), [*toolsets, *disabled])
+    selected = select_tools(toolsets, disabled, own)
     return list(dict.fromkeys([*TOOL_MODULES, *selected]))
 
 

@@ -138,11 +138,11 @@ def _wishes(name: str, given: dict[str, Any]) -> Wishes:
 
 def _list_distributions(loaded: LoadedSettings) -> None:
     from batches.distributions import built_in_distributions
-    from tools.catalog import own_toolsets
+    from model_tools import added_toolsets
     from tools.surroundings import Surroundings
     from toolsets import known_toolsets
 
-    known = known_toolsets(own_toolsets(Surroundings(loaded.settings)))
+    known = known_toolsets(added_toolsets(Surroundings(loaded.settings)))
     own = {name: ("your own", each) for name, each in loaded.settings.distributions.items()}
     found = {name: (each.about, each.toolsets) for name, each in built_in_distributions().items()}
     for name, (about, toolsets) in {**found, **own}.items():

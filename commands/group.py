@@ -29,6 +29,7 @@ COMMANDS = {
     ),
     "config": Entry("commands.config:config", "Show and change the settings."),
     "data": Entry("commands.data:data", "Look at files of training rows, and make better ones."),
+    "doctor": Entry("commands.doctor:doctor", "Check everything hermes stands on, and say what mends it."),
     "export": Entry("commands.export:export", "Write sessions as training data."),
     "gate": Entry("commands.gate:gate", "Try the rules for commands, and take back what you allowed."),
     "memory": Entry(

@@ -87,8 +87,9 @@ def _sudo(face: ReplFace | None) -> SudoDoor | None:
 
 def _check(settings: Settings, loaded: LoadedSettings) -> None:
     """Refuse settings that cannot work before a session is made of them; raises SettingsError."""
+    from model_tools import added_toolsets
     from models.providers import resolve_endpoint
-    from tools.catalog import own_toolsets, with_servers
+    from tools.catalog import with_servers
     from tools.surroundings import Surroundings
     from toolsets import ToolsetError, select_tools
 
@@ -97,9 +98,8 @@ def _check(settings: Settings, loaded: LoadedSettings) -> None:
         raise settings_module.SettingsError(endpoint.problem)
     around = Surroundings(settings)
     try:
-        select_tools(
-            with_servers(settings.tools.enabled, around), settings.tools.disabled, own_toolsets(around)
-        )
+        enabled, disabled = with_servers(settings.tools.enabled, around), settings.tools.disabled
+        select_tools(enabled, disabled, added_toolsets(around, [*enabled, *disabled]))
     except ToolsetError as error:
         if loaded.origin("tools.enabled") == "flag":
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,26 +11,21 @@ import click
 import msgspec
 
 import toolsets
+from model_tools import added_toolsets
 from safety.terminal_text import neutralize
 from settings import ToolsetSettings
-from tools.catalog import (
-    TOOL_MODULES,
-    available_tools,
-    own_toolsets,
-    third_party_tools,
-    unusable_servers,
-    with_servers,
-)
+from tools.catalog import TOOL_MODULES, available_tools, third_party_tools, unusable_servers, with_servers
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import Tool
 from toolsets import TOOLSETS, ToolsetError
 
 State = Literal["on", "partly", "off", "broken"]
+SERVED = "mcp-"
 
 
 class ToolRow(msgspec.Struct):
-    """`tokens`: what the schema costs in each request (JSON bytes / 4). `source`: `built-in`, a package, or
-    a tool server (`mcp-NAME`). A server that cannot be used is a row of its own."""
+    """`tokens`: what the schema costs in each request (JSON bytes / 4). `source`: `built-in`, a package or a
+    tool server. `home`: the toolset it belongs to. `missing`: it cannot be used now, whatever is on."""
 
     name: str
     on: bool
@@ -38,9 +33,13 @@ class ToolRow(msgspec.Struct):
     tokens: int
     source: str
     why: str
+    home: str = ""
+    missing: bool = False
 
 
 class ToolsetRow(msgspec.Struct):
+    """`custom`: the person's own. `collection`: built in, and its tools belong to others."""
+
     name: str
     state: State
     description: str
@@ -48,6 +47,7 @@ class ToolsetRow(msgspec.Struct):
     tokens: int
     custom: bool
     why: str
+    collection: bool = False
 
 
 class Listing(msgspec.Struct):
@@ -71,58 +71,70 @@ def listing(around: Surroundings) -> Listing:
         for name in settings.custom
         if name in TOOLSETS
     ]
-    good = {name: own for name, own in own_toolsets(around).items() if name not in TOOLSETS}
+    added = {name: each for name, each in added_toolsets(around).items() if name not in TOOLSETS}
     resolved: dict[str, list[str]] = {}
     broken: dict[str, str] = {}
-    for name in [*TOOLSETS, *good]:
+    for name in [*TOOLSETS, *added]:
         try:
-            resolved[name] = toolsets.resolve_toolset(name, good)
+            resolved[name] = toolsets.resolve_toolset(name, added)
         except ToolsetError as error:
             broken[name] = str(error)
-    enabled = _chosen("enabled", with_servers(settings.enabled, around), good, problems)
-    disabled = _chosen("disabled", settings.disabled, good, problems)
     packages = dict(third_party_tools())
     names = dict.fromkeys(
-        [*TOOL_MODULES, *(tool for tools in resolved.values() for tool in tools), *packages]
+        [*TOOL_MODULES, *(each for tools in resolved.values() for each in tools), *packages]
     )
     usable, unavailable = available_tools(names, around)
+    unavailable += unusable_servers(added, around)
     facts = _Facts(
-        enabled, disabled, packages, {f"mcp-{name}" for name in around.settings.mcp},
+        settings.enabled,
+        _chosen("enabled", with_servers(settings.enabled, around), added, problems),
+        _chosen("disabled", settings.disabled, added, problems),
+        packages, set(settings.custom), resolved,
         costs={tool.name: schema_tokens(tool) for tool in usable},
         reasons={each.name: each.reason for each in unavailable},
     )  # fmt: skip
-    rows = [_tool_row(name, resolved, facts) for name in names]
+    rows = [_tool_row(name, facts) for name in names]
     on = {row.name for row in rows if row.on}
-    down = {each.name: each.reason for each in unusable_servers(good, around)}
-    rows += [ToolRow(name, False, [name], 0, name, reason) for name, reason in down.items()]
-    told = {**down, **broken}
-    sets = [
-        _toolset_row(name, good.get(name), resolved.get(name), told.get(name, ""), on, facts)
-        for name in [*TOOLSETS, *good]
-    ]
+    texts = {name: each.description for name, each in TOOLSETS.items()}
+    texts |= {name: each.description for name, each in added.items()}
+    sets = [_toolset_row(name, text, broken.get(name, ""), on, facts) for name, text in texts.items()]
     return Listing(rows, sets, sum(row.tokens for row in rows if row.on), problems)
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """`enabled` and `disabled`: tool to the toolset that does it. `costs`, `reasons`: by tool. `servers` are
-    the toolsets of tool servers."""
+    """`named`: what `tools.enabled` says. `enabled` and `disabled`: tool to the toolset that does it.
+    `resolved`: toolset to its tools. `costs`: by tool. `reasons`: by tool or toolset."""
 
+    named: Sequence[str]
     enabled: dict[str, str]
     disabled: dict[str, str]
     packages: dict[str, str]
-    servers: set[str]
+    custom: set[str]
+    resolved: dict[str, list[str]]
     costs: dict[str, int]
     reasons: dict[str, str]
 
+    def home(self, tool: str) -> str:
+        """The toolset that the tool belongs to: the first that names it, of the person's own none if there is
+        another; "" if none has it."""
+        homes = [name for name, tools in self.resolved.items() if tool in tools]
+        others = (name for name in homes if name not in self.custom)
+        naming = (name for name in others if name not in TOOLSETS or tool in TOOLSETS[name].tools)
+        return next(naming, homes[0] if homes else "")
+
+    def advice(self, toolset: str) -> str:
+        names = ",".join([*self.named, toolset])
+        return f"turn it on with --toolsets {names}, or add {toolset} to tools.enabled"
+
 
 def _chosen(
-    key: str, names: Sequence[str], custom: dict[str, ToolsetSettings], problems: list[str]
+    key: str, names: Sequence[str], added: Mapping[str, ToolsetSettings], problems: list[str]
 ) -> dict[str, str]:
     chosen: dict[str, str] = {}
     for name in names:
         try:
-            chosen.update(dict.fromkeys(toolsets.resolve_toolset(name, custom), name))
+            chosen.update(dict.fromkeys(toolsets.resolve_toolset(name, added), name))
         except ToolsetError as error:
             problems.append(f"tools.{key}: {error}")
     return chosen
@@ -133,41 +145,47 @@ def schema_tokens(tool: Tool) -> int:
     return -(-len(msgspec.json.encode(tool.schema())) // 4)
 
 
-def _tool_row(name: str, resolved: dict[str, list[str]], facts: _Facts) -> ToolRow:
-    homes = [home for home, tools in resolved.items() if name in tools]
-    server = next((home for home in homes if home in facts.servers), "")
-    source = "built-in" if name in TOOL_MODULES else server or facts.packages.get(name, "unknown")
+def _tool_row(name: str, facts: _Facts) -> ToolRow:
+    homes = [each for each, tools in facts.resolved.items() if name in tools]
     on = name in facts.enabled and name not in facts.disabled and name not in facts.reasons
     why = ""
     if name in facts.reasons:
         why = facts.reasons[name]
     elif name in facts.disabled:
         why = f"toolset {facts.disabled[name]} is in tools.disabled; take it out there"
-    elif name not in facts.enabled and homes:
-        narrow = min(homes, key=lambda home: len(resolved[home]))
-        why = f"turn it on with --toolsets {narrow}, or add {narrow} to tools.enabled"
     elif name not in facts.enabled:
-        why = f"in no toolset; add one in the settings: tools.custom.mine.tools: [{name}]"
+        why = facts.advice(facts.home(name))
     elif name in facts.packages and name in TOOL_MODULES:
         why = f"{facts.packages[name]} adds a tool of this name, which is not used"
-    return ToolRow(name, on, homes, facts.costs.get(name, 0), source, why)
+    return ToolRow(
+        name, on, homes, facts.costs.get(name, 0), _source(name, homes, facts), why, facts.home(name),
+        name in facts.reasons,
+    )  # fmt: skip
 
 
-def _toolset_row(
-    name: str, own: ToolsetSettings | None, tools: list[str] | None, error: str, on: set[str], facts: _Facts
-) -> ToolsetRow:
-    custom = own is not None and name not in facts.servers
-    description = own.description if own is not None else TOOLSETS[name].description
+def _source(name: str, homes: Iterable[str], facts: _Facts) -> str:
+    if name in TOOL_MODULES:
+        return "built-in"
+    server = next((each.removeprefix(SERVED) for each in homes if each.startswith(SERVED)), "")
+    return f"tool server {server}" if server else facts.packages.get(name, "unknown")
+
+
+def _toolset_row(name: str, description: str, error: str, on: set[str], facts: _Facts) -> ToolsetRow:
+    custom = name in facts.custom and name not in TOOLSETS
+    tools = facts.resolved.get(name)
     if tools is None:
         return ToolsetRow(name, "broken", description, [], 0, custom, error)
     running = [tool for tool in tools if tool in on]
     verdict: State = "on" if tools and len(running) == len(tools) else "partly" if running else "off"
     missing = [tool for tool in tools if tool in facts.reasons]
-    why = f"not available: {', '.join(missing)} (hermes tools says why)" if missing else error
+    why = facts.reasons.get(name, "")
+    if missing:
+        why = f"not available: {', '.join(missing)} (hermes tools says why)"
     if verdict == "off" and not why:
-        why = f"turn it on with --toolsets {name}, or add it to tools.enabled" if tools else "it has no tools"
+        why = facts.advice(name) if tools else "it has no tools"
     cost = sum(facts.costs.get(tool, 0) for tool in tools)
-    return ToolsetRow(name, verdict, description, tools, cost, custom, why)
+    collection = name in TOOLSETS and all(facts.home(tool) != name for tool in tools)
+    return ToolsetRow(name, verdict, description, tools, cost, custom, why, collection)
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

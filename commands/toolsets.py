@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import msgspec
 
-from commands.tool_listing import print_table, take_stock, tell_problems
+from commands.tool_lines import folded, head, line
+from commands.tool_listing import take_stock, tell_problems
 
 
 @click.command()
@@ -17,13 +18,10 @@ def toolsets(as_json: bool) -> None:
         reply = {"toolsets": found.toolsets, "tokens": found.tokens, "problems": found.problems}
         click.echo(msgspec.json.encode(reply))
     else:
-        rows = [
-            (
-                f"{row.name} (yours)" if row.custom else row.name,
-                row.state, row.tokens or "-", ", ".join(row.tools) or "-",
-                ". ".join(filter(None, (row.description, row.why))),
-            )
-            for row in found.toolsets
-        ]  # fmt: skip
-        print_table(("TOOLSET", "STATE", "TOKENS", "TOOLS", ""), rows)
+        click.echo(head("TOOLSET"))
+        for row in found.toolsets:
+            name = f"{row.name} (yours)" if row.custom else row.name
+            click.echo(line(name, row.state, row.tokens, row.description))
+            for text in (", ".join(row.tools), row.why):
+                click.echo("".join(f"{each}\n" for each in folded(text, 6)), nl=False)
     tell_problems(found.problems)

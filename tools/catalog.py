@@ -73,6 +73,18 @@ def own_toolsets(around: Surroundings) -> dict[str, ToolsetSettings]:
     return {**mcp_toolsets(around), **around.settings.tools.custom}
 
 
+def package_toolsets() -> dict[str, ToolsetSettings]:
+    """A toolset for each installed package that adds tools, under the package's name. It takes a moment."""
+    found: dict[str, list[str]] = {}
+    for entry in sorted(_entry_points(), key=lambda each: each.name):
+        if entry.dist is not None and entry.name not in TOOL_MODULES:
+            found.setdefault(entry.dist.name, []).append(entry.name)
+    return {
+        name: ToolsetSettings(description=f"Tools of the package {name}", tools=tools)
+        for name, tools in found.items()
+    }
+
+
 def with_servers(toolsets: Iterable[str], around: Surroundings) -> list[str]:
     """`toolsets` and, where `default` is one of them, those of the tool servers that are on."""
     names = list(toolsets)

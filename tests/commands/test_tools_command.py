@@ -54,7 +54,9 @@ def test_a_tool_that_is_off_says_what_turns_it_on(configure: Any) -> None:
     assert found["terminal"]["on"]
     assert not found["todo"]["on"]
     assert "tools.disabled" in found["todo"]["why"]
-    assert found["patch"]["why"] == "turn it on with --toolsets file, or add file to tools.enabled"
+    assert found["patch"]["why"] == (
+        "turn it on with --toolsets terminal,todo,file, or add file to tools.enabled"
+    )
     sets = rows("toolsets")
     assert [sets[name]["state"] for name in ("terminal", "todo", "file", "default")] == [
         "on", "off", "off", "partly",
@@ -85,18 +87,32 @@ def test_broken_toolsets_are_shown_with_their_error_and_do_not_hide_the_others(c
     assert "error: tools.enabled" in hermes("tools", code=1)[1]
 
 
-def test_plain_output_is_aligned_and_without_escape_sequences() -> None:
+def test_each_tool_stands_once_below_its_toolset_aligned_and_without_escape_sequences() -> None:
     text, _ = hermes("tools")
     lines = text.splitlines()
-    assert lines[0].startswith("TOOL")
+    assert lines[0].split() == ["TOOL", "STATE", "TOKENS"]
     column = lines[0].index("STATE")
-    assert all(
-        line[column : column + 3] in ("on ", "off")
-        for line in lines[1:]
-        if line and " tools are on" not in line
+    named = [line for line in lines[1:-2] if line[:6].strip()]
+    assert all(line[column : column + 6].strip() in ("on", "off", "partly") for line in named)
+    tools = [line.split()[0] for line in named if line.startswith("  ")]
+    assert len(tools) == len(set(tools))
+    assert lines.index(next(line for line in lines if line.startswith("file"))) < lines.index(
+        next(line for line in lines if line.startswith("  read_file"))
     )
     assert "\x1b" not in text
     assert "tokens in each request" in lines[-1]
+
+
+def test_one_tool_is_told_as_the_model_reads_it() -> None:
+    text, _ = hermes("tools", "read_file")
+    assert text.startswith("read_file: on, about ")
+    assert "effects: read" in text
+    assert "path (string, required)" in text
+    told = json.loads(hermes("tools", "read_file", "--json")[0])
+    assert told["effects"] == ["read"]
+    assert told["home"] == "file"
+    assert told["parameters"]["required"] == ["path"]
+    assert "did you mean read_file" in hermes("tools", "readfile", code=1)[1]
 
 
 def test_hostile_text_in_a_description_does_not_reach_the_terminal(configure: Any) -> None:
@@ -104,13 +120,19 @@ def test_hostile_text_in_a_description_does_not_reach_the_terminal(configure: An
     assert "\x1b]" not in hermes("toolsets")[0]
 
 
-def test_on_a_terminal_it_is_a_table() -> None:
+@pytest.mark.parametrize("command", ["tools", "toolsets"])
+def test_it_fits_a_terminal_of_80_columns(command: str, configure: Any) -> None:
+    configure(
+        "tools:\n  custom:\n    mine:\n      tools: [todo, an_unknown_tool]\n"
+        "      description: A toolset that is described with more words than a line of 80 columns holds\n"
+    )
     child = pexpect.spawn(
-        sys.executable, [str(ROOT / "cli.py"), "toolsets"], dimensions=(40, 100), encoding="utf-8"
+        sys.executable, [str(ROOT / "cli.py"), command], dimensions=(60, 80), encoding="utf-8", timeout=30
     )
     child.expect(pexpect.EOF)
-    output = child.before or ""
+    lines = (child.before or "").splitlines()
     child.close()
-    assert "TOOLSET" in output
-    assert "search_files" in output
+    assert any("search_files" in line for line in lines)
+    assert any("there is no tool" in line or "an_unknown_tool" in line for line in lines)
+    assert max(map(len, lines)) <= 80
     assert child.exitstatus == 0

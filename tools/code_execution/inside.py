@@ -41,12 +41,6 @@ def _as_text(value: object) -> str:
     raise TypeError(f"a {type(value).__name__} cannot be sent to a tool")
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, os.PathLike):
-        return os.fsdecode(os.fspath(value))
-    raise TypeError(f"a {type(value).__name__} cannot be sent to a tool")
-
-
 class Call:
     """A call that waits for its reply."""
 

@@ -43,8 +43,22 @@ exec(compile(text, "hermes_tools", "exec"), {{"__name__": "hermes_tools"}})
 """
 
 
+_SEARCH = """mapfile -t found < <(type -aP python3)
+for python in "${found[@]}"; do "$python" -c '' 2> /dev/null && exec "$python" "$@"; done; exit 127"""
+NOT_STARTED = (126, 127)
+
+
 class NoPythonError(SandboxError):
-    """Python did not start in the sandbox; the text says what was said there."""
+    """Python did not start in the sandbox; what ended instead with `code`, and what it said."""
+
+    def __init__(self, code: int, said: str) -> None:
+        there = "where commands run"
+        if code == 127:
+            super().__init__(f"there is no python3 {there}; install it there, or use the terminal")
+        else:
+            said = said[-500:].strip()
+            super().__init__(f"python3 (3.7 or newer) does not start {there}; it ended with {code}: {said}")
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,17 @@ class Ended:
     timed_out: bool
     calls: Mapping[str, int]
     untrusted: str
+
+
+@dataclass(slots=True)
+class FoundPython:
+    """Whether the first python3 on the PATH of a place does not start there: it may need what is hidden."""
+
+    searched_for: bool = False
+
+    def command(self, *arguments: str) -> str:
+        words = " ".join(map(shlex.quote, arguments))
+        return f"set -- {words}\n{_SEARCH}" if self.searched_for else f"exec python3 {words}"
 
 
 @dataclass(slots=True)
@@ -75,6 +100,20 @@ class ScriptRun:
 
     async def run(self) -> Ended:
         """Raises SandboxError; NoPythonError where there is no python3."""
+        python = self.runtime.store(FoundPython)
+        try:
+            return await self._try(python)
+        except NoPythonError as error:
+            if python.searched_for or error.code not in NOT_STARTED:
+                raise
+            python.searched_for = True
+            try:
+                return await self._try(python)
+            except NoPythonError:
+                python.searched_for = False
+                raise error from None
+
+    async def _try(self, python: FoundPython) -> Ended:
         loop = asyncio.get_running_loop()
         token = secrets.token_hex(16)
 
@@ -86,7 +125,7 @@ class ScriptRun:
         program = _INSIDE.read_bytes() + b"\nmain()\n"
         start = json.dumps({"token": token, "code": self.code, "tools": tools_inside(self.runtime)}).encode()
         process = self._process = await self.runtime.sandbox.spawn(
-            "exec python3 -c " + shlex.quote(_BOOT.format(size=len(program))),
+            python.command("-c", _BOOT.format(size=len(program))),
             sift=lambda piece: shown.add(frames.sift(piece)),
         )
         code: int | None = None
@@ -97,7 +136,7 @@ class ScriptRun:
             shown.flush()
         output = await process.result()
         if not self._begun and code is not None:
-            raise NoPythonError(_why_not(code, output.text))
+            raise NoPythonError(code, output.text)
         if self.problem:
             raise SandboxError(self.problem)
         untrusted = " and ".join(dict.fromkeys(self.sources))
@@ -220,13 +259,6 @@ def tools_inside(runtime: ToolRuntime) -> list[dict[str, Any]]:
         for each in functions
         if each["name"] not in NEVER_INSIDE
     ]
-
-
-def _why_not(code: int, said: str) -> str:
-    if code == 127:
-        return "there is no python3 where commands run; install it there, or use the terminal"
-    said = said[-500:].strip()
-    return f"python3 (3.7 or newer) does not start where commands run; it ended with {code}: {said}"
 
 
 def _preview(arguments: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ SKILL_FILE = "SKILL.md"
 MOST_BYTES = 1_000_000
 """Of one file; a larger one is refused."""
 _HEADER_BYTES = 16_000
+_DEEPEST = 20
 _MOST_FILES = 200
 _NAME_LENGTH = 64
 _DESCRIPTION_LENGTH = 1_024
@@ -147,8 +148,10 @@ def _header(text: str) -> dict[str, Any]:
             "does not begin with a header" if not text.startswith("---") else "has a header without an end"
         )
         raise SkillError(f"its {SKILL_FILE} {start}: name and description between two lines ---")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        header = yaml.load(found[1], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        _refuse_depth(yaml.parse(found[1], Loader=loader))
+        header = yaml.load(found[1], Loader=loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 2}" if error.problem_mark else ""
         hint = "; put text with a colon in quotes" if "mapping values" in str(error.problem) else ""
@@ -158,6 +161,16 @@ def _header(text: str) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise SkillError("its header is not a list of names and values")
     return header
+
+
+def _refuse_depth(events: Iterable[object]) -> None:
+    """To build what is nested thousands of times takes the interpreter's stack, and long."""
+    depth = 0
+    for event in events:
+        kind = type(event).__name__
+        depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
+        if depth > _DEEPEST:
+            raise SkillError("its header has lists in lists in lists, too many to be one")
 
 
 def _read(path: str, told: str, most: int = 0) -> str:

@@ -409,7 +409,10 @@ class AIAgent(AgentFacts):
 
     def _own_system(self) -> str:
         named = not self._passing_folder and self.settings.terminal.backend not in ELSEWHERE
-        return assembly.make_system_prompt(self.settings, self.cwd, trusted=self.trusted, named=named)
+        at_hand = assembly.what_is_at_hand(self.toolbox.tools, self.around)
+        return assembly.make_system_prompt(
+            self.settings, self.cwd, trusted=self.trusted, named=named, at_hand=at_hand
+        )
 
     def _new_system(self, what: str, value: str, system: str) -> None:
         if system != self.history.system:

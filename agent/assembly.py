@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from safety.gate import AskPermission, Gate, Mode
 from safety.permissions import Permissions
 from sandboxes.backend import place_name
 from settings import Settings, load_settings
+from tools.surroundings import Surroundings
 from tools.surroundings import surroundings as surroundings
 from tools.untrusted import source_in
 from trajectories.session_file import SessionWriter
@@ -78,15 +79,32 @@ def make_gate(
     )  # fmt: skip
 
 
-def make_system_prompt(settings: Settings, cwd: str, *, trusted: bool, named: bool = True) -> str:
-    """The system text; `named` says whether it names the working folder."""
+def make_system_prompt(
+    settings: Settings, cwd: str, *, trusted: bool, named: bool = True, at_hand: Sequence[str] = ()
+) -> str:
+    """The system text; `named` says whether it names the working folder. `at_hand`: see `what_is_at_hand`."""
     instructions = read_instructions(cwd, settings.agent.instructions_file) if trusted else ""
     return build_system_prompt(
         cwd=cwd if named else "",
         own_text=settings.agent.system_prompt,
         personality=personality_text(settings, settings.agent.personality),
         instructions=instructions,
+        at_hand=at_hand,
     )
+
+
+def what_is_at_hand(tools: Container[str], around: Surroundings) -> list[str]:
+    """For the system text: which skills and notes there are, where the tools that read them are on."""
+    at_hand: list[str] = []
+    if "skill_view" in tools:
+        from tools.skills_tools import skills_lines
+
+        at_hand.append(skills_lines(around))
+    if "memory" in tools:
+        from tools.memory_tool import memory_lines
+
+        at_hand.append(memory_lines(around))
+    return at_hand
 
 
 def personality_text(settings: Settings, name: str) -> str:

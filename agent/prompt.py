@@ -6,6 +6,7 @@ import os
 import platform
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from safety.paths import canonical, is_within, open_exact
@@ -18,14 +19,20 @@ INSTRUCTIONS_LIMIT = 32_000
 
 
 def build_system_prompt(
-    *, cwd: str, own_text: str = "", personality: str = "", instructions: str = ""
+    *,
+    cwd: str,
+    own_text: str = "",
+    personality: str = "",
+    instructions: str = "",
+    at_hand: Sequence[str] = (),
 ) -> str:
-    """The parts, joined by blank lines: the person's text, built-in, personality, project, place."""
+    """The parts, joined by blank lines: the person's text, built-in, personality, project, what is at hand
+    (skills, notes), place."""
     system, today = f"{platform.system()} {platform.machine()}", time.strftime("%Y-%m-%d")
     folder = f"Working folder: {cwd}\n" if cwd else ""
     place = f"{folder}System: {system}\nDate: {today}"
     project = f"Project instructions:\n{instructions}" if instructions else ""
-    parts = (own_text, BUILT_IN.read_text(encoding="utf-8").strip(), personality, project, place)
+    parts = (own_text, BUILT_IN.read_text(encoding="utf-8").strip(), personality, project, *at_hand, place)
     return "\n\n".join(part.strip() for part in parts if part.strip())
 
 

@@ -61,12 +61,12 @@ def toolset_names(repl: Repl) -> list[str]:
 def _toolsets() -> dict[str, str]:
     """Every toolset of this folder with its description; the built-in ones alone while settings are wrong."""
     from configuration.home import SettingsError
-    from tools.catalog import own_toolsets
+    from model_tools import added_toolsets
     from tools.surroundings import surroundings_here
     from toolsets import TOOLSETS, ToolsetError, known_toolsets
 
     try:
-        known = known_toolsets(own_toolsets(surroundings_here()))
+        known = known_toolsets(added_toolsets(surroundings_here()))
     except (SettingsError, ToolsetError):
         known = TOOLSETS
     return {name: each.description for name, each in known.items()}

@@ -85,7 +85,7 @@ async def browser_navigate(runtime: ToolRuntime, url: str) -> ToolReply:
 
     async def work(session: BrowserSession) -> PageReply:
         step = await session.step(["open", url], sure=False)
-        if step.failed and not step.changed:
+        if step.failed and not (step.changed and session.page.url.startswith("http")):
             raise BrowserError(_why_not_opened(url, step))
         if step.failed:
             step.notes.append(_LOADING)

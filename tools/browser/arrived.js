@@ -1,30 +1,29 @@
-// Waits until the page is loaded and quiet, at most LIMIT milliseconds, and says where that is.
+// Waits until the page is loaded and quiet, or on its way to another: at most LIMIT milliseconds. Says where that is.
 new Promise((done) => {
-  const QUIET = 200, LIMIT = __LIMIT__, LEAVING = 8000;
-  const began = performance.now();
-  let quiet, last;
+  const QUIET = 200, LIMIT = __LIMIT__, LEAVING = __LEAVING__;
+  let quiet;
+  const until = performance.now() + LIMIT;
+  const leaving = () => LEAVING > 0 && window.__leaving > 0 && performance.now() - window.__leaving < LEAVING;
   const tell = (settled) => {
     watcher.disconnect();
     clearTimeout(quiet);
-    clearTimeout(last);
     done({
       url: location.href, title: document.title.slice(0, 300), document: String(performance.timeOrigin),
-      settled, leaving: Boolean(window.__leaving), top: Math.round(scrollY), view: innerHeight,
+      settled, leaving: LEAVING > 0 && window.__leaving > 0, top: Math.round(scrollY), view: innerHeight,
       height: document.documentElement ? document.documentElement.scrollHeight : 0,
     });
   };
   const look = () => {
-    const gone = performance.now() - began;
-    if (window.__leaving && gone < LEAVING) quiet = setTimeout(look, QUIET);
-    else if (document.readyState === "complete") tell(true);
-    else document.addEventListener("readystatechange", again, {once: true});
+    if (!leaving() && document.readyState === "complete") tell(true);
+    else if (!leaving() && performance.now() > until) tell(false);
+    else quiet = setTimeout(look, QUIET);
   };
   const again = () => {
     clearTimeout(quiet);
-    quiet = setTimeout(look, QUIET);
+    if (performance.now() > until && !leaving()) tell(false);
+    else quiet = setTimeout(look, QUIET);
   };
   const watcher = new MutationObserver(again);
   watcher.observe(document, {subtree: true, childList: true, characterData: true});
-  last = setTimeout(() => (window.__leaving && LIMIT < LEAVING ? setTimeout(() => tell(false), LEAVING - LIMIT) : tell(false)), LIMIT);
   again();
 })

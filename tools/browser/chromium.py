@@ -14,23 +14,30 @@ from tools.browser.failures import BrowserError
 
 _START_SECONDS = 25.0
 _LISTENING = re.compile(rb"DevTools listening on (ws://\S+)")
+_NOBODY = "127.0.0.1:9"
 _ARGUMENTS = (
     "--remote-debugging-port=0", "--no-first-run", "--no-default-browser-check", "--window-size=1280,900",
-    # Nothing of its own accord, and nothing beside the proxy: QUIC and WebRTC are UDP.
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-    "--disable-domain-reliability", "--no-pings", "--proxy-bypass-list=<-loopback>",
+    # Nothing beside the proxy: QUIC and WebRTC are UDP.
+    "--proxy-bypass-list=<-loopback>", "--disable-quic", "--dns-prefetch-disable",
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
-    "--webrtc-ip-handling-policy=disable_non_proxied_udp", "--dns-prefetch-disable",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    # Nothing of its own accord; what only an address switches off, is sent where nobody is.
+    "--disable-background-networking", "--disable-sync", "--disable-default-apps",
+    "--disable-domain-reliability", "--disable-field-trial-config", "--disable-client-side-phishing-detection", "--no-pings",
+    "--metrics-recording-only", "--disable-search-engine-choice-screen", "--disable-component-update",
+    f"--component-updater=url-source=https://{_NOBODY}/", f"--gaia-url=https://{_NOBODY}",
+    "--disable-features=Translate,MediaRouter,OptimizationHints,NetworkTimeServiceQuerying",
     # Questions that nobody would answer, and what would outlive it or reach the person's own keys.
     "--deny-permission-prompts", "--disable-notifications", "--noerrdialogs", "--disable-infobars",
     "--disable-breakpad", "--disable-crash-reporter", "--password-store=basic", "--use-mock-keychain",
     "--disable-extensions", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio",
-    "--disable-backgrounding-occluded-windows", "--disable-features=Translate,MediaRouter,OptimizationHints",
+    "--disable-backgrounding-occluded-windows",
 )  # fmt: skip
 _PREFERENCES = {
     "download_restrictions": 3,  # all are refused: DownloadPrefs::DownloadRestriction::ALL_FILES
     "download": {"prompt_for_download": False},
     "credentials_enable_service": False,
+    "signin": {"allowed": False, "allowed_on_next_startup": False},
     "autofill": {"profile_enabled": False, "credit_card_enabled": False},
     "dns_prefetching": {"enabled": False},
     "net": {"network_prediction_options": 2},
@@ -52,6 +59,7 @@ class LocalChromium:
         self._program = program
         self._headed = headed
         self._proxy = FilteringProxy(Guard(AllowedHosts(allowed_hosts), environ=environ))
+        self._told: list[str] = []
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -103,8 +111,11 @@ class LocalChromium:
         return f"killed by signal {-code}" if code < 0 else f"it ended with code {code}"
 
     def refusals(self) -> list[str]:
-        told, self._proxy.refused[:] = list(self._proxy.refused), []
-        return told
+        before, self._told = self._told, list(self._proxy.refused)
+        for known in range(min(len(before), len(self._told)), 0, -1):  # the proxy remembers the last few
+            if before[-known:] == self._told[:known]:
+                return _of_pages(self._told[known:])
+        return _of_pages(self._told)
 
     async def close(self) -> None:
         """Its processes were ended already."""
@@ -129,3 +140,7 @@ class LocalChromium:
         assert self._process is not None and self._process.stderr is not None
         while await self._process.stderr.read(65536):
             pass
+
+
+def _of_pages(refusals: list[str]) -> list[str]:
+    return [each for each in dict.fromkeys(refusals) if not each.startswith(f"{_NOBODY}:")]

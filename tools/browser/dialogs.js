@@ -1,6 +1,7 @@
-// Run in each new document: a dialog would hold the page, and every step after it, until somebody answers.
+// Run in each document: a dialog would hold the page, and every step after it, until somebody answers.
 (() => {
-  const tell = (kind, text) => {
+  if (window.__told) return;
+  const tell = window.__told = (kind, text) => {
     console.info(`[dialog] ${kind}: ${String(text ?? "").slice(0, 500)}`);
   };
   window.alert = (text) => tell("alert", text);

@@ -33,7 +33,7 @@ class PageReply:
     async def reply(self, runtime: ToolRuntime, told: str, untrusted: str, **more: Any) -> ToolReply:
         """`told` is what happened to an earlier browser."""
         values: dict[str, Any] = {"url": self.url}
-        if self.title:
+        if self.title and self.snapshot is not None:
             values["title"] = self.title
         values |= self.more | more
         notes = [*([told] if told else []), *self.notes]

@@ -28,6 +28,12 @@ from tools.surroundings import Surroundings
 STALE = "the page is another than the one you saw: its refs no longer hold. Call browser_snapshot"
 _HERE = Path(__file__).parent
 _SETTLE_MS = 6_000
+_LEAVING_MS = 5_000
+"""How long a server may take to answer a click before the page is told as it is."""
+_FAILED = "chrome-error:"
+"""What Chromium shows where a page could not be loaded."""
+_PROXY_TITLE = "Not reached"
+"""Of the page that `tools.network.filtering_proxy` shows."""
 _MOST_TABS = 8
 _MOST_MESSAGES = 200
 _PASSED = (
@@ -117,7 +123,8 @@ class BrowserSession:
         """
         before = self.page
         first = [self._still_there()] if sure and before.document else []
-        results = await self._run(*first, *commands, *_observation())
+        looks = _observation(_LEAVING_MS if first else 0)
+        results = await self._run(*first, *commands, *looks)
         failed = next((each for each in results if not each.ok), None)
         if failed is not None and first and not results[0].ok:
             await self._observe()
@@ -125,7 +132,7 @@ class BrowserSession:
         done = results[len(first) : len(first) + len(commands)]
         step = Step(done, next((each.error for each in done if not each.ok), ""))
         seen = results[len(first) + len(commands) :]
-        if failed is not None or len(seen) < len(_observation()):
+        if failed is not None or len(seen) < len(looks):
             seen = await self._observe()
         await self._note(seen, before, step)
         return step
@@ -145,7 +152,7 @@ class BrowserSession:
     async def back(self) -> Step:
         """To the page before; where a tab has none, it is closed and the one before it shown."""
         before = self.page
-        step = await self.step(["eval", "void history.back()"], sure=False)
+        step = await self.step(["eval", "void history.back()"])
         if step.changed or self.page.url != before.url:
             if self.page.url == "about:blank":
                 step.notes.append("there is nothing before the first page: the browser shows none now")
@@ -158,7 +165,7 @@ class BrowserSession:
 
     async def images(self) -> dict[str, Any]:
         """`images`: src, alt, width, height of the largest; `total`: how many there are."""
-        value = await self._look(["eval", (_HERE / "images.js").read_text(encoding="utf-8")])
+        value = await self._look(["eval", _script("images.js")])
         found = value.get("result")
         if not isinstance(found, dict) or not isinstance(found.get("images"), list):
             raise BrowserError("the page does not say what pictures it has")
@@ -268,14 +275,16 @@ class BrowserSession:
             raise gone
 
     def _still_there(self) -> Command:
-        script = (_HERE / "still_there.js").read_text(encoding="utf-8")
-        return ["eval", script.replace("__DOCUMENT__", json.dumps(self.page.document))]
+        script, dialogs = _script("still_there.js"), _script("dialogs.js")
+        document = json.dumps(self.page.document)
+        return ["eval", script.replace("__DOCUMENT__", document).replace("__DIALOGS__", dialogs)]
 
     async def _observe(self) -> list[Result]:
         """Again where the page left in between, which takes its answer along."""
+        looks = _observation(0)
         for _ in range(4):
-            seen = await self._run(*_observation())
-            if len(seen) == len(_observation()) and all(each.ok for each in seen):
+            seen = await self._run(*looks)
+            if len(seen) == len(looks) and all(each.ok for each in seen):
                 return seen
         if ended := self.ended:
             raise BrowserGone(f"the browser has ended ({ended})")
@@ -293,23 +302,24 @@ class BrowserSession:
             await self._tidy_tabs(seen[3].value, step)
         if self._source.shared:
             self._own_tabs.add(page.tab)
-        await self._check_place(page, refusals)
+        if not (step.failed and page.url.startswith(_FAILED)):
+            await self._check_place(page, refusals)
         step.notes += [f"the page could not reach {clean_text(each)[:200]}" for each in refusals[-3:]]
 
     async def _check_place(self, page: Page, refusals: list[str]) -> None:
         """Raises BrowserError where the page is none that may be read."""
         url = clean_text(page.url)[:500]
-        if page.url.startswith("chrome-error:"):
+        if page.url.startswith(_FAILED):
             why = f": {refusals[-1]}" if refusals else ""
             raise BrowserError(f"the page could not be loaded{why}")
         if page.url.startswith(("http://", "https://")):
-            why = why_refused(page.url, self._allowed) or _main_refusal(page.url, refusals)
+            why = why_refused(page.url, self._allowed) or _main_refusal(page, refusals)
         else:
             why = "" if page.url in ("", "about:blank") else "only http and https are read"
         if why:
             await self._run(["open", "about:blank"])
             self.page, self.refs = self._read_page(await self._observe()), {}
-            raise BrowserError(f"the page led to {url}, which may not be opened: {why}. It was left")
+            raise BrowserError(f"the page led to {url}, which cannot be opened: {why}. It was left")
 
     def _hear(self, value: Mapping[str, Any], step: Step) -> None:
         """What the page said in its console, with the dialogs it would have shown."""
@@ -352,17 +362,24 @@ class BrowserSession:
         )
 
 
-def _observation() -> list[Command]:
-    script = (_HERE / "arrived.js").read_text(encoding="utf-8").replace("__LIMIT__", str(_SETTLE_MS))
+def _script(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _observation(leaving: int) -> list[Command]:
+    """Where the page is, what it said, which tabs there are. A page that leaves is given `leaving` ms."""
+    script = _script("arrived.js").replace("__LIMIT__", str(_SETTLE_MS)).replace("__LEAVING__", str(leaving))
     return [["eval", script], ["console"], ["console", "--clear"], ["tab"]]
 
 
-def _main_refusal(url: str, refusals: list[str]) -> str:
-    """Why the page itself was refused, where what is shown is the proxy's own answer."""
+def _main_refusal(page: Page, refusals: list[str]) -> str:
+    """Why the page itself was not reached, where what is shown is what the proxy says of it."""
     from urllib.parse import urlsplit
 
+    if page.title != _PROXY_TITLE:
+        return ""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(page.url)
         place = f"{parts.hostname}:{parts.port or {'http': 80, 'https': 443}[parts.scheme]}"
     except ValueError:
         return ""

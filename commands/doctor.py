@@ -55,12 +55,14 @@ def _checks() -> list[tuple[str, Check]]:
     from commands.checks.own_settings import check_hooks, check_settings
     from commands.checks.places import check_place
     from commands.checks.toolsets import check_toolsets
+    from commands.checks.web import check_browser, check_tool_servers, check_web
 
     return [
         ("Hermes", check_hermes), ("Home", check_folder), ("Home", check_files), ("Home", check_sessions),
         ("Settings", check_settings), ("Settings", check_hooks),
         ("Model", check_keys), ("Model", check_way), ("Model", check_server),
         ("Commands", check_place), ("Tools", check_toolsets),
+        ("Web", check_web), ("Web", check_browser), ("Web", check_tool_servers),
         ("Programs", check_programs), ("Screen", check_screen),
     ]  # fmt: skip
 

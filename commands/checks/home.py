@@ -75,6 +75,7 @@ def check_sessions(scene: Scene) -> Iterator[Finding]:
         yield problem("sessions", str(error), f'chown -R "$USER" {logs}')
         return
     damaged = [path.name for path in files[:LOOKED_AT] if session_info(path) is None]
+    yield from _index(logs)
     if damaged:
         text = (
             f"{len(damaged)} of the last {len(files[:LOOKED_AT])} hold no session: {', '.join(damaged[:3])}"
@@ -82,6 +83,26 @@ def check_sessions(scene: Scene) -> Iterator[Finding]:
         yield warning("sessions", text, f"move them out of {logs / 'sessions'}")
     else:
         yield ok("sessions", f"{len(files)} saved" if files else "none yet")
+
+
+def _index(logs: Path) -> Iterator[Finding]:
+    import sqlite3
+    from contextlib import closing
+
+    from trajectories.session_index import FILE
+
+    path = logs / FILE
+    if not path.exists():
+        yield off("index", "there is none yet; the first search makes it")
+        return
+    try:
+        # Not as it is shared by others: that would make files beside it.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as index:
+            count = index.execute("SELECT count(*) FROM sessions").fetchone()[0]
+    except sqlite3.Error as error:
+        yield warning("index", f"{path} is damaged ({error}); the next search makes it anew", f"rm {path}")
+    else:
+        yield ok("index", f"{count} sessions can be searched")
 
 
 def _permissions(scene: Scene) -> Iterator[Finding]:

@@ -1,0 +1,103 @@
+"""What tools need to reach the web: a browser, a backend for search and pages, and the tool servers."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+from commands.checks.finding import Finding, Scene, off, ok, problem, warning
+
+SECONDS = 2.0
+
+
+def check_browser(scene: Scene) -> Iterator[Finding]:
+    from tools.browser.programs import find_chromium, find_driver
+    from tools.browser.sources import backend_of, why_no_browser
+
+    settings, backend = scene.settings.browser, backend_of(scene.around)
+    driver = find_driver(scene.environ)
+    if driver:
+        yield _program(scene, "agent-browser", driver)
+    told = why_no_browser(scene.around)
+    if told:
+        what, fix = _split(told)
+        named = settings.executable or settings.cdp_url or settings.backend != "auto"
+        yield problem("browser", what, fix) if named else off("browser", what, fix)
+    elif backend == "local":
+        yield _program(scene, "Chromium", find_chromium(settings.executable, scene.environ))
+    else:
+        yield ok("browser", "a browser elsewhere (browser.cdp_url)" if backend == "cdp" else "Browserbase")
+
+
+def check_web(scene: Scene) -> Iterator[Finding]:
+    from tools.web.choice import backend_name, why_unusable
+
+    name, told = backend_name(scene.around), why_unusable(scene.around)
+    if told:
+        yield warning("pages", *_split(told))
+    elif name == "direct":
+        yield ok("pages", "they are fetched from here, and searches go to public engines")
+    else:
+        yield ok("pages", f"Firecrawl{' at web.api_url' if scene.settings.web.api_url else ''}")
+    if scene.settings.web.allowed_hosts:
+        hosts = ", ".join(scene.settings.web.allowed_hosts)
+        yield ok("private hosts", f"tools may reach {hosts} (web.allowed_hosts)")
+
+
+def check_tool_servers(scene: Scene) -> Iterator[Finding]:
+    """Nothing is started: `hermes mcp test NAME` does that."""
+    servers = scene.settings.mcp
+    if not servers:
+        yield off("tool servers", "none are set; `hermes mcp add` adds one")
+        return
+    from tools.mcp.launch import launch_problem
+    from tools.mcp.server_tools import check_mcp_requirements, server_problem
+
+    if told := check_mcp_requirements(scene.around):
+        yield problem("tool servers", *_split(told))
+        return
+    for name, server in servers.items():
+        told = launch_problem(server, scene.around) or server_problem(name, scene.around)
+        if not server.enabled:
+            yield off(f"mcp {name}", "enabled: false")
+        elif told:
+            yield problem(f"mcp {name}", *_split(told, f"hermes mcp test {name}"))
+        else:
+            yield ok(f"mcp {name}", f"approved; to see whether it answers: hermes mcp test {name}")
+
+
+def _program(scene: Scene, name: str, path: str) -> Finding:
+    """A program that is asked for its version: one that cannot say it does not run."""
+    try:
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=SECONDS, errors="replace",
+            stdin=subprocess.DEVNULL, env=_plain(scene),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return warning(
+            name, f"{path} does not say its version within {SECONDS:g} s", f"try: {path} --version"
+        )
+    except OSError as error:
+        return problem(name, f"{path} does not run: {error.strerror or error}", "install it anew")
+    said = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    if done.returncode:
+        reason = said[-1] if said else f"exit code {done.returncode}"
+        return problem(name, f"{path} does not run: {reason}", "install it anew")
+    version = re.search(r"\d+(\.\d+)+", said[0]) if said else None
+    return ok(name, f"{version[0]}, {path}" if version else path)
+
+
+def _plain(scene: Scene) -> dict[str, str]:
+    from sandboxes.child_environment import child_environment
+
+    return child_environment(scene.environ)
+
+
+def _split(told: str, fix: str = "") -> tuple[str, str]:
+    """A reason in one line, `what: how to mend it` or `what; how`, in its two parts."""
+    for mark in (": ", "; "):
+        what, found, how = told.partition(mark)
+        if found and not re.match(r"\w+\.\w+$", what):
+            return what, how
+    return told, fix

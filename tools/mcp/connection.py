@@ -76,7 +76,8 @@ class Connection:
             async with asyncio.timeout(self._start_seconds):
                 await asyncio.wait({self._task, self._opened}, return_when=asyncio.FIRST_COMPLETED)
                 if self._session is None:
-                    raise ServerError(f"the MCP server {self.name} did not start: {self._why()}")
+                    failed = "did not start" if self._process is not None else "cannot be reached"
+                    raise ServerError(f"the MCP server {self.name} {failed}: {self._why()}")
                 await self.read_list()
         except TimeoutError:
             await self.close()
@@ -120,7 +121,8 @@ class Connection:
         session = self._live_session()
         request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
         # Not `session.call_tool`: it runs the server's own patterns over its own answer, without end.
-        result: CallToolResult = await self._answer(session.send_request(request, CallToolResult), tool)
+        sent = session.send_request(request, CallToolResult, request_read_timeout_seconds=self._seconds)
+        result: CallToolResult = await self._answer(sent, tool)
         return result
 
     async def answers(self) -> bool:
@@ -168,7 +170,8 @@ class Connection:
                 async with (
                     self._streams() as (read, write),
                     ClientSession(
-                        read, write, read_timeout_seconds=self._seconds, message_handler=self._hear,
+                        read, write, message_handler=self._hear,
+                        read_timeout_seconds=self._seconds + self._start_seconds,
                         client_info=Implementation(name="hermes", version=VERSION),
                     ) as session,
                 ):  # fmt: skip

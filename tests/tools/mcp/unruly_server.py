@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def show_pictures(number: Any) -> None:
     answer(number, {"content": [picture, link, inside]})
 
 
-MISDEEDS = {
+MISDEEDS: dict[str, Callable[[Any], None]] = {
     "heir": leave_an_heir,
     "vast-result": lambda number: answer(number, text("y" * int(ARGUMENT))),
     "wrong-ids": use_wrong_ids,
@@ -159,7 +160,7 @@ def asked(method: str) -> dict[str, Any]:
 
 
 def prepare() -> None:
-    if HOW == "hangs":
+    if HOW == "hangs" or (HOW == "hangs-if" and Path(ARGUMENT).exists()):
         time.sleep(3600)
     if HOW == "dead":
         sys.stderr.write("\x1b[31mno configuration found\n")

@@ -17,6 +17,8 @@ PROMPT = Path(__file__).with_name("compaction.md")
 KEEP_LAST_SHARE = 0.3
 """Share of the window that the newest entries may fill; the rest of the middle is summarised."""
 DIGEST_LINE = 160
+PICTURE_TOKENS = 1_000
+"""What a picture is taken for until the server has counted; makers charge 80 to 1,600."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ def choose_span(history: History, room_tokens: int) -> Span | None:
 
 
 def estimate_tokens(entry: Entry) -> int:
-    """Tokens of an entry, at four bytes a token."""
+    """Tokens of an entry, at four bytes a token; a picture counts for what it shows, not for its letters."""
     if isinstance(entry, UserMessage):
-        return len(entry.text.encode("utf-8", "replace")) // 4 + 4
+        return len(entry.text.encode("utf-8", "replace")) // 4 + 4 + PICTURE_TOKENS * entry.pictures
     message = entry.assistant
     size = len(message.content.encode("utf-8", "replace"))
     size += sum(len(call.arguments) + len(call.name) + 20 for call in message.tool_calls)
@@ -125,7 +127,7 @@ def _said(entries: list[Entry]) -> Iterator[tuple[str, str, str]]:
     """(`user` or `assistant`, text, ""), and for each call (tool, arguments, result), in order."""
     for entry in entries:
         if isinstance(entry, UserMessage):
-            yield "user", entry.text, ""
+            yield "user", entry.shown, ""
             continue
         if entry.assistant.content:
             yield "assistant", entry.assistant.content, ""

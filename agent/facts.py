@@ -64,6 +64,16 @@ class AgentFacts:
         return place_told(self.settings, self.runtime.sandbox.confinement)
 
     @property
+    def sees_images(self) -> bool | None:
+        """Whether the model can look at pictures; None if it is not known."""
+        from models.known_models import sees_images
+
+        if self.provider == "offline":
+            return False
+        given = self.settings.model.sees_images
+        return sees_images(self.model_name) if given is None else given
+
+    @property
     def context_window(self) -> int | None:
         return self._model.context_window
 

@@ -26,6 +26,7 @@ POLICIES = ("ask", "auto-edit", "yolo", "deny")
 @click.option("-r", "--resume", metavar="ID", default="", help="Go on with a session (a unique prefix does).")
 @click.option("-c", "--continue", "continue_last", is_flag=True, help="Go on with the last session.")
 @click.option("--fork", is_flag=True, help="With --resume or --continue: go on in a copy.")
+@click.option("--image", "images", metavar="PATH", multiple=True, help="With -q: show a picture; repeatable.")
 @click.option("--policy", type=click.Choice(POLICIES), help="What tools may do without asking.")
 @click.option("--yolo", is_flag=True, help="The same as --policy yolo: everything.")
 @click.option("--no-stream", is_flag=True, help="Ask for whole answers.")
@@ -49,12 +50,15 @@ def chat(query: str | None, json_lines: bool, system: str, words: tuple[str, ...
         resume=given["resume"],
         continue_last=given["continue_last"],
         fork=given["fork"],
+        images=given["images"],
     )
     asked = query is not None
     if query is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         query = "-"
     if query is None and json_lines:
         raise click.UsageError("--json goes with -q")
+    if query is None and options.images:
+        raise click.UsageError("--image goes with -q; at the prompt name a picture as @PATH, or paste it")
     if query is None:
         from commands.interactive import run_interactive
 
@@ -78,7 +82,9 @@ def _ask_once(question: str, options: ChatOptions, json_lines: bool, verbose: bo
     signal.signal(signal.SIGINT, _leave)
     from commands.one_shot import Reporter, run_one_shot
     from commands.open_agent import explained, load, open_agent
+    from commands.shown_pictures import open_pictures, with_pictures
 
+    pictures = open_pictures(options.images)
     with explained():
         agent = open_agent(options, load(options))
     reporter = Reporter(
@@ -89,7 +95,8 @@ def _ask_once(question: str, options: ChatOptions, json_lines: bool, verbose: bo
         from models.offline import offline_notice
 
         click.echo(f"hermes: {offline_notice()}", err=True)
-    return asyncio.run(run_one_shot(agent, question, reporter.show))
+    message = with_pictures(agent, question, options.images, pictures)
+    return asyncio.run(run_one_shot(agent, message, reporter.show))
 
 
 def _leave(*_: object) -> None:

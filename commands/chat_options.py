@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 
 class ChatOptions(NamedTuple):
-    """`flags` are settings by dotted name. "" and None mean that nothing was said."""
+    """`flags` are settings by dotted name, `images` paths. "" and None mean that nothing was said."""
 
     flags: Mapping[str, Any]
     system: str = ""
     resume: str = ""
     continue_last: bool = False
     fork: bool = False
+    images: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ from safety.terminal_text import escape_json, neutralize
 
 if TYPE_CHECKING:
     from commands.redacted_events import RedactedEvents
+    from conversation.message import ContentPart
     from safety.redact import Redactor
 
 
@@ -148,7 +149,9 @@ def outcome_line(event: TurnFinished) -> str:
     return f"{reason}. {event.hint[:1].upper()}{event.hint[1:]}" if event.hint else reason
 
 
-async def run_one_shot(agent: AIAgent, question: str, report: Callable[[Event], None]) -> int:
+async def run_one_shot(
+    agent: AIAgent, question: str | list[ContentPart], report: Callable[[Event], None]
+) -> int:
     """Ask, print, close; returns the exit code. SIGINT interrupts in good order, a second one at once."""
     code = EXIT_CODES["failed"]
     stop = StopSignals(agent.interrupt)

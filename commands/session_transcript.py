@@ -33,7 +33,7 @@ def transcript(session: Session) -> Iterator[str]:
         if isinstance(entry, UserMessage):
             who = "you" if entry.origin == "person" else entry.origin
             yield _heading(who, ts, "green")
-            yield neutralize(entry.text)
+            yield neutralize(entry.shown)
         else:
             yield from _round(entry, ts)
     yield ""

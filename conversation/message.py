@@ -83,6 +83,24 @@ class AnswerTokens(Struct, frozen=True, omit_defaults=True):
     logprobs: list[float] = []
 
 
+def is_picture(part: ContentPart) -> bool:
+    return part.get("type") == "image_url"
+
+
+def part_shown(part: ContentPart) -> str:
+    """A part as text; of a picture what it is: `[picture: image/png, 34 KB]`."""
+    if part.get("type") == "text":
+        return str(part.get("text", ""))
+    given = part.get("image_url")
+    url = str(given.get("url", "") if isinstance(given, dict) else given or "")
+    if not is_picture(part) or not url:
+        return f"[{part.get('type', 'part')}]"
+    if not url.startswith("data:"):
+        return f"[picture: {url[:200]}]"
+    kind = url[5:80].partition(";")[0].partition(",")[0]
+    return f"[picture: {kind}, {max(1, len(url) * 3 // 4000)} KB]"
+
+
 class UserMessage(Struct, frozen=True, tag="user", tag_field="type", omit_defaults=True):
     """What a person said, or (`origin="notice"`) a short text the loop put in their place."""
 
@@ -94,6 +112,17 @@ class UserMessage(Struct, frozen=True, tag="user", tag_field="type", omit_defaul
         if isinstance(self.content, str):
             return self.content
         return "\n".join(str(part.get("text", "")) for part in self.content if part.get("type") == "text")
+
+    @property
+    def shown(self) -> str:
+        """The text, and in its place what each other part is: for people, and for models that do not see."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(map(part_shown, self.content))
+
+    @property
+    def pictures(self) -> int:
+        return 0 if isinstance(self.content, str) else sum(map(is_picture, self.content))
 
 
 class AssistantMessage(Struct, frozen=True, tag="assistant", tag_field="type", omit_defaults=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from models.chat_model import ChatModel
-from models.known_models import known_model
+from models.known_models import known_model, sees_images
 from models.openai_model import OpenAIChatModel
 from models.providers import Endpoint, default_model, resolve_endpoint
 from models.retry import RetryingModel
@@ -42,6 +42,7 @@ def connect_endpoint(settings: Settings, endpoint: Endpoint) -> RetryingModel:
         retry=settings.retry,
         context_window=model.context_window or known.context_window,
         prices=prices,
+        blind=(sees_images(name) if model.sees_images is None else model.sees_images) is False,
     )
     return RetryingModel(inner, settings.retry)
 

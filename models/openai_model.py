@@ -33,7 +33,7 @@ DRAIN_SECONDS = 0.25
 
 
 class OpenAIChatModel:
-    """`retry` gives the time limits only; see `RetryingModel` for retries.
+    """`retry` gives the time limits only; see `RetryingModel` for retries. `blind`: no picture is sent.
 
     One client, and with it one pool of connections, serves all requests of one event loop.
     """
@@ -47,12 +47,14 @@ class OpenAIChatModel:
         retry: RetrySettings | None = None,
         context_window: int | None = None,
         prices: tuple[float, float] | None = None,
+        blind: bool = False,
     ) -> None:
         self.name = name or settings.name
         self.context_window = context_window
         self.prices = prices
         self.endpoint = endpoint
         self._settings = settings
+        self._blind = blind
         self._limits = retry or RetrySettings()
         given = {"headers": settings.extra_headers, "proxy": settings.proxy}
         self._where = FailureContext(endpoint, self.name, tuple(settings_secrets(given)))
@@ -136,7 +138,9 @@ class OpenAIChatModel:
         import openai
 
         settings, limits = self._settings, self._limits
-        body = request_body(settings, self.endpoint, self.name, request, ask_usage=self._ask_usage)
+        body = request_body(
+            settings, self.endpoint, self.name, request, ask_usage=self._ask_usage, blind=self._blind
+        )
         headers = {"Content-Type": "application/json"}
         if settings.session_header and request.session_id:
             headers[settings.session_header] = request.session_id

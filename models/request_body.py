@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from conversation.message import part_shown
 from conversation.wire import WireMessage
 from models.chat_model import ModelRequest
 from models.providers import Endpoint
@@ -16,13 +18,21 @@ CACHE_MARKER = {"type": "ephemeral"}
 
 
 def request_body(
-    settings: ModelSettings, endpoint: Endpoint, model: str, request: ModelRequest, *, ask_usage: bool = True
+    settings: ModelSettings,
+    endpoint: Endpoint,
+    model: str,
+    request: ModelRequest,
+    *,
+    ask_usage: bool = True,
+    blind: bool = False,
 ) -> dict[str, Any]:
     """The body as a dict. `settings.extra_body` and then `request.extra` win over all else.
 
-    `ask_usage` asks for token counts at the end of a stream (`stream_options`).
+    `ask_usage` asks for token counts at the end of a stream (`stream_options`). A `blind` model is told what
+    pictures there are; it would refuse the pictures themselves, and with them the conversation.
     """
-    body: dict[str, Any] = {"model": model, "messages": request.messages}
+    messages = without_pictures(request.messages) if blind else request.messages
+    body: dict[str, Any] = {"model": model, "messages": messages}
     if request.tools:
         body["tools"] = request.tools
         if request.tool_choice != "auto":
@@ -45,7 +55,7 @@ def request_body(
     elif settings.reasoning_effort:
         body["reasoning_effort"] = settings.reasoning_effort
     if _wants_markers(settings, endpoint, model):
-        body["messages"] = with_cache_markers(request.messages)
+        body["messages"] = with_cache_markers(messages)
     return {**body, **settings.extra_body, **request.extra}
 
 
@@ -55,6 +65,18 @@ def encode(body: dict[str, Any]) -> bytes:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
         return json.dumps(body, ensure_ascii=False, default=str).encode("utf-8", "replace")
+
+
+def without_pictures(messages: Sequence[WireMessage]) -> list[WireMessage]:
+    """A copy with words in the place of each part that is no text."""
+    return [
+        message if not isinstance(message.get("content"), list) else {**message, "content": _as_text(message)}
+        for message in messages
+    ]
+
+
+def _as_text(message: WireMessage) -> str:
+    return "\n".join(map(part_shown, message["content"]))
 
 
 def with_cache_markers(messages: Any) -> list[WireMessage]:

@@ -30,7 +30,7 @@ async def history(repl: Repl, arguments: str) -> None:
     for entry in repl.agent.history.entries:
         if isinstance(entry, UserMessage):
             who = "you" if entry.origin == "person" else "notice"
-            lines.append(f"{who}: {fit(one_line(entry.text), PREVIEW)}")
+            lines.append(f"{who}: {fit(one_line(entry.shown), PREVIEW)}")
             continue
         if entry.assistant.content.strip():
             lines.append(f"hermes: {fit(one_line(entry.assistant.content), PREVIEW)}")

@@ -89,3 +89,15 @@ def test_a_longer_history_begins_with_the_same_bytes() -> None:
     second = encode(request_body(ModelSettings(), LOCAL, "m", ModelRequest(longer)))
     shared = first[: first.index(b'"R2"') + 7]
     assert second.startswith(shared)
+
+
+def test_a_blind_model_reads_what_pictures_there_are_and_nothing_else_changes() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 8000}}
+    asked = {"role": "user", "content": [{"type": "text", "text": "look"}, picture]}
+    request = ModelRequest([*HISTORY, asked])
+    before = copy.deepcopy(request.messages)
+    sent = request_body(ModelSettings(), LOCAL, "m", request, blind=True)["messages"]
+    assert sent[:-2] == HISTORY[:-1]
+    assert sent[-1] == {"role": "user", "content": "look\n[picture: image/png, 6 KB]"}
+    assert request.messages == before
+    assert request_body(ModelSettings(), LOCAL, "m", request)["messages"] is request.messages

@@ -23,6 +23,7 @@ from safety.secret_shapes import (
     url_passwords,
 )
 from tests.safety.samples import BASE62, SECRETS, random_text
+from tests.tools import drawn
 
 AROUND = {
     "alone": "{}",
@@ -327,3 +328,23 @@ def test_what_is_learned_later_goes_as_well() -> None:
     assert redactor.redact("Sommer-2026!") == ("Sommer-2026!", {})
     redactor.learn("Sommer-2026!")
     assert redactor.redact("it is Sommer-2026! now")[0] == "it is [redacted:known-secret] now"
+
+
+def test_a_picture_in_a_data_url_is_passed_quickly_unless_a_known_secret_hides_in_it() -> None:
+    secret = "hunter2-is-my-long-password"
+    picture = drawn.noise(5_000_000)
+    part = {"type": "image_url", "image_url": {"url": as_url(picture)}}
+    redactor = Redactor([secret])
+    began = time.process_time()
+    clean, found = redactor.redact_json([part])
+    assert time.process_time() - began < 0.5
+    assert clean == [part]
+    assert not found
+    for hidden in (as_url(drawn.png() + secret.encode()), as_url(secret.encode() * 3)):
+        clean, found = redactor.redact_json({"url": hidden})
+        assert found["known-secret"]
+        assert base64.b64encode(secret.encode()).decode()[4:-4] not in clean["url"]
+
+
+def as_url(data: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(data).decode()

@@ -62,7 +62,7 @@ class Fetched:
     url: str
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
     cut: str = ""
     redirects: list[str] = field(default_factory=list)
     downgraded: bool = False
@@ -124,7 +124,7 @@ class _Visit:
         from tools.network.http_stream import connection_pool
 
         proxy = proxy_for(address, self._guard.environ)
-        pool = connection_pool(self._guard, proxy)
+        pool = connection_pool(self._guard, address.scheme, proxy)
         try:
             response = await self._ask(pool, address, proxy)
             try:
@@ -154,6 +154,8 @@ class _Visit:
             raise FetchError("connect", f"the proxy of your environment refused: {error}") from None
         except httpcore2.NetworkError as error:
             raise FetchError("connect", f"the connection to {address.host} broke: {error}") from None
+        except httpcore2.LocalProtocolError as error:
+            raise FetchError("protocol", f"the request cannot be sent: {error}") from None
         except httpcore2.ProtocolError as error:
             raise FetchError(
                 "protocol", f"{address.host} did not answer as a web server does: {error}"
@@ -224,7 +226,7 @@ class _Visit:
                     "timeout", f"the server sent next to nothing for {self._limits.stall:g} s"
                 ) from None
             except httpcore2.ProtocolError:
-                raise FetchError("protocol", "the connection ended before the page did") from None
+                raise FetchError("protocol", "the page breaks off before its end") from None
             except httpcore2.NetworkError:
                 raise FetchError("connect", "the connection broke in the middle of the page") from None
             if chunk is None:

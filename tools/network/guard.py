@@ -215,7 +215,11 @@ def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
 
     file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     if file or folder:
-        return ssl.create_default_context(cafile=file or None, capath=folder or None)
+        try:
+            return ssl.create_default_context(cafile=file or None, capath=folder or None)
+        except OSError as error:
+            where = f"SSL_CERT_FILE or SSL_CERT_DIR ({file or folder})"
+            raise FetchError("tls", f"the certificates of {where} cannot be read: {error}") from None
     import httpcore2
 
     return httpcore2.default_ssl_context()

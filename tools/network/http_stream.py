@@ -17,18 +17,17 @@ if TYPE_CHECKING:
     from tools.network.guard import Guard
 
 
-def connection_pool(guard: Guard, proxy: Proxy | None) -> AsyncConnectionPool:
-    """Connections for one fetch, straight and checked, or by way of the proxy that the person set."""
+def connection_pool(guard: Guard, scheme: str, proxy: Proxy | None) -> AsyncConnectionPool:
+    """Connections for one request, straight and checked, or by way of the proxy that the person set."""
     import httpcore2
 
+    tls = guard.tls if scheme == "https" else None  # making one takes a while
     if proxy is None:
-        return httpcore2.AsyncConnectionPool(ssl_context=guard.tls, network_backend=_backend(guard, None))
+        return httpcore2.AsyncConnectionPool(ssl_context=tls, network_backend=_backend(guard, None))
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     auth = (proxy.user, proxy.password) if proxy.user else None
     known = httpcore2.Proxy(f"{proxy.scheme}://{host}:{proxy.port}", auth=auth)
-    return httpcore2.AsyncConnectionPool(
-        ssl_context=guard.tls, proxy=known, network_backend=_backend(guard, proxy)
-    )
+    return httpcore2.AsyncConnectionPool(ssl_context=tls, proxy=known, network_backend=_backend(guard, proxy))
 
 
 def request_for(method: str, address: WebAddress, headers: Mapping[str, str], *, proxied: bool) -> Request:

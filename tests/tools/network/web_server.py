@@ -38,25 +38,23 @@ class Connection:
 
 
 class Server:
-    """`url` and `port`; `seen` are the requests so far; `open` counts connections that are not closed yet."""
+    """`url` and `port`; `seen` are the requests so far, `tasks` what serves the connections now."""
 
     def __init__(self, port: int, scheme: str) -> None:
         self.port = port
         self.url = f"{scheme}://127.0.0.1:{port}"
         self.seen: list[Connection] = []
-        self.open = 0
+        self.tasks: set[asyncio.Task[None]] = set()
 
 
 @asynccontextmanager
 async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     """A server for one request on each connection; whatever it still does at the end is ended."""
-    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        tasks.add(task)
-        server.open += 1
+        server.tasks.add(task)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             server.seen.append(Connection(reader, writer, head[:-4]))
@@ -64,8 +62,7 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the other side has gone, or the test is over
         finally:
-            server.open -= 1
-            tasks.discard(task)
+            server.tasks.discard(task)
             writer.transport.abort()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
@@ -74,9 +71,9 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
         yield server
     finally:
         listening.close()
-        for task in list(tasks):
+        for task in list(server.tasks):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*server.tasks, return_exceptions=True)
         await listening.wait_closed()
 
 

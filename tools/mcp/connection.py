@@ -268,9 +268,14 @@ async def _ended(task: asyncio.Task[None] | None, seconds: float) -> bool:
 
 
 def _load_sdk() -> None:
-    """Imported in a thread, so that the screen stays alive."""
+    """Imported in a thread, so that the screen stays alive; what it logs is for the log alone."""
     import mcp.client.session
     import mcp.client.streamable_http  # noqa: F401
+
+    for name in ("mcp", "client"):  # the second is its session's
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
 
 
 def _told(error: BaseException) -> str:

@@ -54,11 +54,13 @@ class FirecrawlBackend:
         client = await self._client()
         if problem := await self._why_private(url):
             raise WebError(f"{url}: {problem}")
-        scraped = {"formats": ["markdown"], "only_main_content": True}
+        more: dict[str, Any] = {"prompt": instructions} if instructions else {}
+        if not self._web.obey_robots:
+            more["ignore_robots_txt"] = True
         async with self._told(f"the crawl of {url}"):
             job = await client.start_crawl(
-                url, limit=limit, prompt=instructions or None, allow_external_links=False,
-                ignore_robots_txt=None if self._web.obey_robots else True, **scraped,
+                url, limit=limit, allow_external_links=False, formats=["markdown"], only_main_content=True,
+                **more,
             )  # fmt: skip
         return await self._crawled(job.id, url, limit)
 

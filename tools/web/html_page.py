@@ -47,8 +47,9 @@ MOST_CHARACTERS = 2_000_000
 _MOST_LINKS = 5_000
 _LONGEST_LINK = 2_000
 _MARKS = "!#$%&()*+,-./:;=?@[]_~"
-_WORD = re.compile(r"[\w" + re.escape(_MARKS) + "]+")
+_WORD = re.compile(r"[A-Za-z0-9" + re.escape(_MARKS) + "]+")
 """What would end an address in Markdown, in a table or in JSON is not in it."""
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _MAIN_SHARE = 0.4
 """Of a page's text that its main part must hold to stand for the page."""
 _AROUND_SHARE = 0.6
@@ -115,7 +116,7 @@ class _Seen:
         if kept:
             self._depth += 1
             self._elements += 1
-            few = {name: value for name, value in attributes.items() if name in _KEPT}
+            few = {name: _sound(value) for name, value in attributes.items() if name in _KEPT}
             self._builder.start(tag, few)
 
     def end(self, tag: str) -> None:
@@ -131,10 +132,15 @@ class _Seen:
         self._characters += len(text)
         self.full = self.full or self._characters > MOST_CHARACTERS
         if not self.full:
-            self._builder.data(text)
+            self._builder.data(_sound(text))
 
     def close(self) -> Element | None:
         return self._builder.close() if self._elements else None
+
+
+def _sound(text: str) -> str:
+    """What a tree of lxml takes: it refuses control characters."""
+    return _NO_XML.sub("", without_hostile(text))
 
 
 def _is_hidden(tag: str, attributes: dict[str, str]) -> bool:

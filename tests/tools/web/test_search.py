@@ -1,0 +1,121 @@
+"""web_search without a key: the real ddgs, against an engine on loopback, or through a proxy that is none."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.tools.web.loopback_site import LoopbackSite, loopback_site
+from tests.tools.web.web_workshop import web_workshop
+from tools.web.search_engines import engine_hits
+
+pytest.importorskip("ddgs")
+FOUND = """<html><body>{}</body></html>"""
+ROW = "<div class=hit><h2><a href='{url}'>{title}</a></h2><p>{body}</p></div>"
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackSite]:
+    """A search engine on loopback, which ddgs knows as `loopback`."""
+    from ddgs.base import BaseSearchEngine
+    from ddgs.engines import ENGINES
+    from ddgs.results import TextResult
+
+    with loopback_site() as site:
+
+        class Loopback(BaseSearchEngine[TextResult]):
+            name = "loopback"
+            category = "text"
+            provider = "loopback"
+            search_url = site.url("/search")
+            search_method = "GET"
+            items_xpath = "//div[@class='hit']"
+            elements_xpath: ClassVar[dict[str, str]] = {
+                "title": ".//h2//text()", "href": ".//a/@href", "body": ".//p//text()"
+            }  # fmt: skip
+
+            def build_payload(self, query: str, *rest: Any, **more: Any) -> dict[str, Any]:
+                return {"q": query}
+
+        monkeypatch.setitem(ENGINES["text"], "loopback", Loopback)
+        yield site
+
+
+def rows(*hits: tuple[str, str, str]) -> str:
+    return FOUND.format("".join(ROW.format(url=url, title=title, body=body) for url, title, body in hits))
+
+
+def test_results_of_an_engine_come_with_their_whole_address(site: LoopbackSite) -> None:
+    url = "https://found.example/a?b=1&amp;c=2#d"
+    site.put("/search?q=red%20pandas", rows((url, "Red <b>pandas</b>", "They eat bamboo")), "text/html")
+    site.put("/search?q=red+pandas", rows((url, "Red <b>pandas</b>", "They eat bamboo")), "text/html")
+    found = engine_hits("red pandas", 5, "loopback", 5)
+    assert found == {"hits": [["Red pandas", "https://found.example/a?b=1&c=2#d", "They eat bamboo"]]}
+
+
+def test_no_results_are_no_failure(site: LoopbackSite) -> None:
+    site.put("/search?q=x", rows(), "text/html")
+    assert engine_hits("x", 5, "loopback", 5) == {"hits": []}
+
+
+def test_an_engine_that_does_not_answer_is_given_up(site: LoopbackSite) -> None:
+    site.put("/search?q=x", rows(), "text/html", delay=3)
+    began = time.monotonic()
+    found = engine_hits("x", 5, "loopback", 1)
+    assert "did not answer in time" in found["problem"] or "cannot be reached" in found["problem"]
+    assert time.monotonic() - began < 2.5
+
+
+def test_an_engine_that_is_not_known_is_told_with_those_that_are() -> None:
+    problem = engine_hits("x", 5, "brave,altavista", 5)["problem"]
+    assert "no engine 'altavista'" in problem
+    assert "auto" in problem
+    assert "brave" in problem
+
+
+def search(tmp_path: Path, port: int, **settings: Any) -> Any:
+    workshop = web_workshop(tmp_path, **settings)
+    proxy = f"http://127.0.0.1:{port}"
+    object.__setattr__(
+        workshop.runtime.around, "environ", {"HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "PATH": ""}
+    )
+    return workshop.call("web_search", query="red pandas")
+
+
+def test_engines_that_cannot_be_reached_are_told_with_what_helps(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    called = search(tmp_path, port)
+    assert called.status == "error"
+    assert "cannot be reached" in called.error
+    assert "FIRECRAWL_API_KEY" in called.error
+
+
+def test_a_search_that_hangs_ends_with_its_time(tmp_path: Path) -> None:
+    import psutil
+
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections and never answers
+        took: list[socket.socket] = []
+        threading.Thread(
+            target=lambda: [took.append(mute.accept()[0]) for _ in range(50)], daemon=True
+        ).start()
+        began = time.monotonic()
+        called = search(tmp_path, mute.getsockname()[1], timeout=1.0)
+    assert called.status == "error"
+    assert time.monotonic() - began < 9
+    assert psutil.Process().children() == []
+    for each in took:
+        each.close()
+
+
+@pytest.mark.parametrize(("query", "told"), [(" ", "empty"), ("x" * 401, "at most 400")])
+def test_a_query_is_a_few_words(tmp_path: Path, query: str, told: str) -> None:
+    called = web_workshop(tmp_path).call("web_search", query=query)
+    assert called.status == "error"
+    assert told in called.error

@@ -16,6 +16,7 @@ import model_tools
 import settings as settings_module
 from agent import assembly
 from agent.asking import Asking
+from agent.children import ChildPlan, Children, Inheritance
 from agent.facts import AgentFacts
 from agent.ledger import Ledger
 from agent.loop import AgentLoop
@@ -60,6 +61,7 @@ class AIAgent(AgentFacts):
     folder, so that its instructions file counts. `passing_folder`: the folder is made for this
     conversation alone; the system text does not name it, and no git state is put on record. `impersonal`:
     nothing the person keeps for themselves (memory, earlier sessions) is used; a `rollout` is that, too.
+    `inherited`: another agent makes this one, a helper.
 
     Raises: settings.SettingsError, toolsets.ToolsetError, agent.assembly.UnknownPersonalityError.
     """
@@ -92,6 +94,7 @@ class AIAgent(AgentFacts):
         passing_folder: bool = False,
         impersonal: bool = False,
         environ: Mapping[str, str] | None = None,
+        inherited: Inheritance | None = None,
     ) -> None:
         self.environ = assembly.task_environ(os.environ if environ is None else environ, sudo)
         self.cwd = os.path.abspath(cwd or os.getcwd())
@@ -109,7 +112,8 @@ class AIAgent(AgentFacts):
         )
         self._passing_folder = passing_folder
         self._api_key = api_key
-        self.redactor = assembly.redactor_of(self.settings, self.environ, api_key)
+        self.inherited = inherited
+        self.redactor = assembly.redactor_of(self.settings, self.environ, api_key, inherited)
         self._ephemeral = ephemeral_system_prompt
         self._prefill = list(prefill_messages)
         self._progress = tool_progress_callback
@@ -312,7 +316,7 @@ class AIAgent(AgentFacts):
         sandbox = sandbox or self._make_sandbox(task_id)
         gate = assembly.make_gate(
             self.settings, self.cwd, (home, str(self.logs)), self._stream.in_order(ask_permission),
-            trusted=self.trusted, confinement=sandbox.confinement,
+            trusted=self.trusted, confinement=sandbox.confinement, inherited=self.inherited,
         )  # fmt: skip
         usable, self.unavailable = self._select(self.settings)
         self.toolsets = list(self.settings.tools.enabled)
@@ -321,13 +325,16 @@ class AIAgent(AgentFacts):
             emit=self._emit, ask=self._stream.in_order(ask_person), model=self._model, settings=self.settings,
             around=self.around,
         )  # fmt: skip
+        depth = self.inherited.depth if self.inherited else 0
+        self.runtime.spawn_agent = Children(self, self._child, self._select, depth)
         self.toolbox = Toolbox({tool.name: tool for tool in usable}, self.runtime, model_tools.call_tool)
         self._begin(session)
 
     def _begin(self, session: tuple[SessionWriter, Session] | None) -> None:
         """A new, empty conversation, or the one handed in."""
         gate = self.runtime.gate
-        gate.forget_grants()
+        if self.inherited is None:
+            gate.forget_grants()
         usage, requests = Usage(), 0
         self.opening_notices: list[str] = []
         if session is not None:
@@ -351,6 +358,7 @@ class AIAgent(AgentFacts):
             session_id=self._writer.header.id if self._writer else new_session_id(),
             compact_at=self.settings.agent.compact_at, usage=usage, requests=requests,
             unpriced=any(each.assistant.unpriced for each in history.rounds),
+            parent=self.inherited.asking if self.inherited else None,
         )  # fmt: skip
         self.runtime.spend, self.runtime.session_id = self._asking.spend, self.session_id
         self._loop = AgentLoop(self._asking, assembly.make_limits(self.settings), self.rollout)
@@ -366,7 +374,8 @@ class AIAgent(AgentFacts):
         hooks = self.runtime.hooks
         if hooks is not None and (over := await refused_turn(hooks, self.runtime, message.text, self._emit)):
             return over
-        self.runtime.gate.addresses.note_person(message.text)
+        if self.inherited is None:  # what a helper is told, no person wrote
+            self.runtime.gate.addresses.note_person(message.text)
         if not self._git_unknown:
             return await self._loop.run(message)
         self._git_unknown = False
@@ -381,6 +390,14 @@ class AIAgent(AgentFacts):
         sandbox = make_sandbox(self.settings, task_id, self.cwd, self.environ, attended=self._attended)
         SHARED.note(sandbox)  # for `cleanup_vm(task_id)`
         return sandbox
+
+    def _child(self, plan: ChildPlan) -> AIAgent:
+        return AIAgent(
+            api_key=self._api_key, save=self.save, task_id=plan.task_id, settings=plan.settings,
+            chat_model=plan.model, sandbox=plan.sandbox, tool_progress_callback=plan.tell, cwd=self.cwd,
+            trusted=self.trusted, rollout=self.rollout, passing_folder=self._passing_folder,
+            impersonal=self.around.impersonal, environ=self.environ, inherited=plan.inherited,
+        )  # fmt: skip
 
     def _select(self, settings: Settings) -> tuple[list[Tool], list[tuple[str, str]]]:
         around = dataclasses.replace(self.around, settings=settings)

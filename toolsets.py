@@ -50,6 +50,7 @@ TOOLSETS: dict[str, Toolset] = {
     "session_search": Toolset("Find what was said in earlier sessions", ("session_search",)),
     "skills": Toolset("Instructions for kinds of work", ("skills_list", "skill_view")),
     "code_execution": Toolset("Python that calls the other tools", ("execute_code",)),
+    "delegation": Toolset("Helpers for parts of the work", ("delegate_task",)),
     "default": Toolset(
         "What is on unless you say otherwise",
         includes=(
@@ -66,6 +67,7 @@ TOOLSETS: dict[str, Toolset] = {
             "session_search",
             "skills",
             "code_execution",
+            "delegation",
         ),
     ),
     "safe": Toolset(

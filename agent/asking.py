@@ -31,7 +31,8 @@ class Asking:
     """`usage` and `requests` count for the whole conversation; `compact_at` is a share of the window.
 
     `unpriced`: what some answer cost is not known. `uncounted`: estimated tokens of answers for which the
-    server gave no usage. `turn` is the one that runs.
+    server gave no usage. `turn` is the one that runs. `parent`: of the agent that made this one; all that is
+    counted here counts there, too.
     """
 
     model: ChatModel
@@ -45,6 +46,12 @@ class Asking:
     unpriced: bool = False
     uncounted: int = 0
     turn: Turn | None = None
+    parent: Asking | None = None
+
+    @property
+    def purse(self) -> Asking:
+        """Whose totals the limits of tokens and cost are about: they hold for a whole family."""
+        return self if self.parent is None else self.parent.purse
 
     async def answer(self, turn: Turn) -> AssistantMessage:
         """The model's answer to the history as it stands.
@@ -77,6 +84,15 @@ class Asking:
         if self.turn is not None:
             self.turn.usage += usage
         self.unpriced = self.unpriced or (bool(usage.total_tokens) and usage.cost is None)
+        if self.parent is not None:
+            self.parent.spend(usage)
+
+    def estimate(self, tokens: int) -> None:
+        """What an answer used of which the server gave no usage."""
+        self.uncounted += tokens
+        if self.parent is not None:
+            self.parent.estimate(tokens)
+            self.parent.unpriced = True
 
     def _is_full(self, turn: Turn) -> bool:
         window = self.model.context_window
@@ -102,7 +118,7 @@ class Asking:
                 self.unpriced = self.unpriced or given is None or usage.cost is None
                 self.requests += 1
                 if given is None:
-                    self.uncounted += self.ledger.tokens(tools) + len(event.message.content) // 4
+                    self.estimate(self.ledger.tokens(tools) + len(event.message.content) // 4)
                 self.ledger.meter.counted(given, len(self.ledger))
                 return msgspec.structs.replace(event.message, usage=usage if given else None)
             if isinstance(event, TextDelta):
@@ -120,4 +136,6 @@ class Asking:
         self.usage += usage
         if turn is not None:
             turn.usage += usage
+        if self.parent is not None:
+            self.parent.spend(usage)
         return usage

@@ -33,6 +33,7 @@ from trajectories.sharegpt import sharegpt_row
 from trajectories.trajectory_log import append_trajectory
 
 if TYPE_CHECKING:
+    from agent.children import Inheritance
     from safety.redact import Redactor
     from sandboxes.sudo import SudoDoor
 
@@ -66,11 +67,14 @@ def make_gate(
     *,
     trusted: bool,
     confinement: Confinement,
+    inherited: Inheritance | None,
 ) -> Gate:
     """The gate as set; where nothing is set, it asks (and so denies where nobody is there).
 
-    `protected` begins with hermes's home.
+    `protected` begins with hermes's home. A helper has the gate of the agent that made it.
     """
+    if inherited is not None:
+        return inherited.gate
     mode: Mode = settings.gate.mode or "ask"
     return Gate(
         mode, workspace=cwd, protected=protected, ask=ask, explicit=bool(settings.gate.mode),
@@ -141,6 +145,7 @@ def make_header(agent: AgentFacts, system: str) -> Header:
         sandbox=place_name(agent.settings, agent.runtime.sandbox.confinement.kind),
         hermes_version=VERSION,
         sampling=sampling_facts(agent.settings),
+        spawned_by=agent.spawned_by,
     )
 
 
@@ -180,9 +185,13 @@ async def note_git(folder: str, recorder: Recorder) -> None:
         recorder.git(state)
 
 
-def redactor_of(settings: Settings, environ: Mapping[str, str], api_key: str = "") -> Callable[[], Redactor]:
+def redactor_of(
+    settings: Settings, environ: Mapping[str, str], api_key: str = "", inherited: Inheritance | None = None
+) -> Callable[[], Redactor]:
     """Gives what takes the person's own secrets, and all of a known shape, out of what is written; made once,
     when it is first needed."""
+    if inherited is not None:
+        return inherited.redactor
 
     @functools.cache
     def make() -> Redactor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,20 @@ from sandboxes.backend import place_told
 
 if TYPE_CHECKING:
     from agent.asking import Asking
+    from agent.children import Inheritance
     from agent.ledger import Ledger
     from agent.toolbox import Toolbox
     from conversation.history import History
     from conversation.message import Usage
     from models.chat_model import ChatModel
     from models.providers import Endpoint
+    from safety.redact import Redactor
     from sandboxes.sandbox import BackgroundProcess
     from settings import Settings
     from tools.runtime import ToolRuntime
     from tools.tool import Tool
     from trajectories.session_file import SessionWriter
+    from trajectories.session_record import Spawner
 
 
 class AgentFacts:
@@ -33,6 +37,9 @@ class AgentFacts:
     toolbox: Toolbox
     runtime: ToolRuntime
     ledger: Ledger
+    redactor: Callable[[], Redactor]
+    inherited: Inheritance | None
+    """What it has from the agent that made it; None if a person began it."""
     _asking: Asking
     _endpoint: Endpoint | None
     _model: ChatModel
@@ -41,6 +48,18 @@ class AgentFacts:
     @property
     def session_id(self) -> str:
         return self._asking.session_id
+
+    @property
+    def asking(self) -> Asking:
+        return self._asking
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        return self._endpoint
+
+    @property
+    def spawned_by(self) -> Spawner | None:
+        return self.inherited.spawned_by if self.inherited is not None else None
 
     @property
     def model(self) -> ChatModel:

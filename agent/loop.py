@@ -72,7 +72,7 @@ class AgentLoop:
 
     async def _step(self, turn: Turn) -> None:
         """One request, and what follows from its answer."""
-        spent = self.asking
+        spent = self.asking.purse
         turn.verdict = check(
             self.limits, turn.requests, spent.usage, spent.unpriced, turn.started, spent.uncounted
         )

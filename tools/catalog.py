@@ -46,6 +46,7 @@ TOOL_MODULES: dict[str, str] = {
     "todo": "tools.todo_tool",
     "clarify": "tools.clarify_tool",
     "execute_code": "tools.code_execution_tool",
+    "delegate_task": "tools.delegate_tool",
     "vision_analyze": "tools.vision_tools",
     "image_generate": "tools.image_tools",
     "mixture_of_agents": "tools.moa_tool",

@@ -7,9 +7,9 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from conversation.event import Display, Event
+from conversation.event import Display, Event, Outcome
 from conversation.message import Approval, Usage
 from models.chat_model import ChatModel
 from safety.gate import Gate
@@ -41,6 +41,43 @@ class ToolReply:
     approval: Approval = ""
     waited: float = 0.0
     untrusted: str = ""
+
+
+class SpawnRefused(ValueError):
+    """No helper was made; the text says why, for the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class HelperReport:
+    """What a helper came to; see `conversation.event.TurnFinished`.
+
+    `session_id` is "" where nothing is saved; `untrusted`: it has read text that nobody vouches for.
+    """
+
+    text: str
+    outcome: Outcome
+    reason: str
+    requests: int
+    usage: Usage
+    session_id: str
+    untrusted: bool
+
+
+class SpawnAgent(Protocol):
+    """Has a child agent do a task. Cancelling ends it in good order.
+
+    Args:
+        message: all that it is told.
+        toolsets: those it gets, no more than the parent has; the parent's if none is named.
+        call_id: the call that asks for it.
+        tell: hears what it does, in lines.
+
+    Raises SpawnRefused.
+    """
+
+    async def __call__(
+        self, message: str, toolsets: Sequence[str], call_id: str, tell: Callable[[str], None]
+    ) -> HelperReport: ...
 
 
 AskPerson: TypeAlias = Callable[[str, list[str]], Awaitable[str]]
@@ -76,7 +113,7 @@ class ToolRuntime:
     model: ChatModel | None = None
     call_tool: Callable[[str, dict[str, Any]], Awaitable[ToolReply]] | None = None
     definitions: Sequence[dict[str, Any]] = ()
-    spawn_agent: Callable[..., Awaitable[str]] | None = None
+    spawn_agent: SpawnAgent | None = None
     settings: Settings = field(default_factory=Settings)
     user_task: str = ""
     call_id: str = ""

@@ -302,7 +302,9 @@ def fork(path: Path) -> Path:
     """
     session = load_session(path)
     parent = Parent(path.stem, len(session.records))
-    header = msgspec.structs.replace(session.header, id=new_session_id(), started=utc_now(), parent=parent)
+    header = msgspec.structs.replace(
+        session.header, id=new_session_id(), started=utc_now(), parent=parent, spawned_by=None
+    )
     copy = path.parent / f"{header.id}.jsonl"
     try:
         with open(copy, "xb", opener=_private) as file:

@@ -14,6 +14,7 @@ from trajectories.session_record import (
     AssistantRecord,
     Header,
     Record,
+    Spawner,
     TitleRecord,
     ToolRecord,
     TurnRecord,
@@ -29,7 +30,10 @@ class SessionNotFound(SessionError):
 
 
 class SessionInfo(Struct, frozen=True):
-    """One line of a list. `title` falls back to the first words of the person. `used`: epoch seconds."""
+    """One line of a list. `title` falls back to the first words of the person. `used`: epoch seconds.
+
+    `spawned_by`: of a helper's session, the one whose agent it helped; else "".
+    """
 
     id: str
     started: str
@@ -40,6 +44,7 @@ class SessionInfo(Struct, frozen=True):
     cwd: str
     used: float
     path: str
+    spawned_by: str = ""
 
 
 class _Beginning(Struct, frozen=True):
@@ -49,6 +54,7 @@ class _Beginning(Struct, frozen=True):
     started: str = ""
     model: str = ""
     cwd: str = ""
+    spawned_by: Spawner | None = None
 
 
 def session_files(folder: Path) -> list[Path]:
@@ -78,8 +84,8 @@ def list_sessions(folder: Path, *, cwd: str | None = None) -> Iterator[SessionIn
 
 
 def latest_session(folder: Path, cwd: str | None = None) -> Path | None:
-    """The session used last (started in `cwd`, where it is given), None if there is none."""
-    info = next(list_sessions(folder, cwd=cwd), None)
+    """The session used last, of a person (started in `cwd`, where it is given); None if there is none."""
+    info = next((each for each in list_sessions(folder, cwd=cwd) if not each.spawned_by), None)
     return None if info is None else Path(info.path)
 
 
@@ -96,8 +102,8 @@ def find_session(folder: Path, name: str) -> Path:
         wanted = name.strip().casefold()
         infos = [info for info in list_sessions(folder) if info.title.casefold() == wanted]
         matches = [Path(info.path) for info in infos]
-    if not matches and name == "latest":
-        matches = files[:1]
+    if not matches and name == "latest" and (latest := latest_session(folder)) is not None:
+        matches = [latest]
     if not matches:
         raise SessionNotFound(f"no session {name!r} in {folder}; see: hermes sessions list")
     if len(matches) > 1:
@@ -129,6 +135,7 @@ def session_info(path: Path) -> SessionInfo | None:
         cwd=head.cwd,
         used=used,
         path=str(path),
+        spawned_by=head.spawned_by.session if head.spawned_by else "",
     )
 
 

@@ -27,6 +27,13 @@ class Parent(Struct, frozen=True):
     records: int
 
 
+class Spawner(Struct, frozen=True):
+    """The session whose agent made the one of this session, and the call by which it did."""
+
+    session: str
+    call: str
+
+
 class Header(Struct, frozen=True, tag="session", tag_field="type", kw_only=True):
     """What was fixed when the session began. `started` is UTC, ISO 8601. `tools` are OpenAI definitions.
 
@@ -47,6 +54,7 @@ class Header(Struct, frozen=True, tag="session", tag_field="type", kw_only=True)
     sampling: dict[str, Any] = {}
     sandbox: str = ""
     parent: Parent | None = None
+    spawned_by: Spawner | None = None
     redacted: dict[str, int] = field(default_factory=dict)
 
 

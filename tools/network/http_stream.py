@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from safety.addresses import DEFAULT_PORTS
 from tools.network.failures import FetchError
 from tools.network.proxies import Proxy, connect_to_proxy
 
@@ -36,8 +37,9 @@ def request_for(method: str, address: WebAddress, headers: Mapping[str, str], *,
 
     # A proxy is told the host as it stands here, and an IPv6 address needs its brackets there.
     host = f"[{address.host}]" if proxied and ":" in address.host else address.host
+    port = None if address.port == DEFAULT_PORTS[address.scheme] else address.port
     url = httpcore2.URL(
-        scheme=address.scheme.encode(), host=host.encode(), port=address.port, target=address.target.encode()
+        scheme=address.scheme.encode(), host=host.encode(), port=port, target=address.target.encode()
     )
     # h11 takes no character outside of latin-1 and no line break: it says so as a protocol error.
     fields = [(b"host", address.authority.encode())]

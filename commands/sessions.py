@@ -16,6 +16,7 @@ from configuration.home import logs_dir
 from safety.terminal_text import escape_json, neutralize
 from trajectories.openai_messages import openai_row
 from trajectories.session_file import SessionBusy, SessionWriter, delete_session
+from trajectories.session_index import SessionIndexError, forget_deleted
 from trajectories.session_list import SessionInfo, find_session, list_sessions, session_files
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.session_record import TitleRecord
@@ -135,6 +136,10 @@ def delete(session: tuple[str, ...], yes: bool) -> None:
         except SessionError as error:
             raise SessionFailure(error) from None
         click.echo(f"deleted {path.stem}")
+    try:
+        forget_deleted(logs_dir())
+    except SessionIndexError as error:
+        raise SessionFailure(error) from None
 
 
 def _folder() -> Path:
@@ -158,4 +163,6 @@ def _load(name: str) -> Session:
 def _row(info: SessionInfo) -> str:
     started = info.started[:16].replace("T", " ")
     facts = f"{info.turns} turn{'' if info.turns == 1 else 's'}, {info.outcome}"
-    return neutralize(f"{info.id}  {started:16}  {facts:20}  {info.model}  {info.title}")
+    helper = f"(helper of {info.spawned_by}) " if info.spawned_by else ""
+    row = f"{info.id}  {started:16}  {facts:20}  {info.model}  {helper}{info.title}"
+    return neutralize(f"  {row}" if helper else row)

@@ -42,7 +42,7 @@ _TABLES = (
 )
 _TAIL = 200
 """Last bytes of what was taken in, by which a file is known again."""
-_STRETCH = 0.3
+_STRETCH = 0.5
 """Seconds after which others get a chance to write."""
 _WAIT_TO_READ = 5.0
 _WAIT_TO_WRITE = 1.0
@@ -79,7 +79,7 @@ class Update(NamedTuple):
     problem: str = ""
 
 
-def with_index(logs: Path, use: Callable[[Connection], None]) -> None:
+def with_index(logs: Path, use: Callable[[Connection], object]) -> None:
     """Call `use` with the open database of the index in `logs`; once more with a new one if it is damaged.
 
     Raises:
@@ -104,6 +104,12 @@ def with_index(logs: Path, use: Callable[[Connection], None]) -> None:
         raise SessionIndexError(f"the index {path} cannot be used: {error}{hint}") from None
     except OSError as error:
         raise SessionIndexError(f"the index {path} cannot be used: {error.strerror or error}") from None
+
+
+def forget_deleted(logs: Path) -> None:
+    """Take sessions that were deleted out of the index, if there is one. Raises SessionIndexError."""
+    if (logs / FILE).exists():
+        with_index(logs, lambda connection: update(connection, logs / "sessions", seconds=0))
 
 
 def update(
@@ -275,7 +281,7 @@ def _forget(connection: Connection, name: str) -> None:
 # -- the file -----------------------------------------------------------------------------------
 
 
-def _use(path: Path, use: Callable[[Connection], None]) -> None:
+def _use(path: Path, use: Callable[[Connection], object]) -> None:
     import sqlite3
 
     with _lock(path, fcntl.LOCK_SH):

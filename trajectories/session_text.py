@@ -33,7 +33,6 @@ MARK = "\u200b"
 """Stands between characters of scripts without spaces; no letter, so a word ends there."""
 HIT, HIT_END = "\x02", "\x03"
 """Stand around what was found in a passage."""
-_NEVER = {0: " ", ord(HIT): " ", ord(HIT_END): " "}
 _MOST_SAID = 20_000
 _MOST_OF_CALL = 1_000
 _HEAD_OF_RESULT, _TAIL_OF_RESULT = 600, 200
@@ -157,10 +156,12 @@ def _shortened(result: str) -> str:
 
 def indexed(text: str) -> str:
     """`text` as it is put into the index."""
+    for never in ("\0", HIT, HIT_END):
+        text = text.replace(never, " ")
     if text.isascii():
-        return text.translate(_NEVER)
-    known = text.encode("utf-8", "replace").decode().translate(_NEVER)
-    return _WITHOUT_SPACES.sub(rf"\1{MARK}", unicodedata.normalize("NFKC", known))
+        return text
+    known = unicodedata.normalize("NFKC", text.encode("utf-8", "replace").decode())
+    return _WITHOUT_SPACES.sub(rf"\1{MARK}", known)
 
 
 def readable(text: str) -> str:

@@ -84,6 +84,16 @@ def test_a_deleted_session_is_gone(save: Callable[[str], Path]) -> None:
     assert search("fern").stdout == ""
 
 
+def test_what_is_deleted_leaves_the_index_at_once(save: Callable[[str], Path], logs: Path) -> None:
+    path, other = save("a fern for certain"), save("cactus")
+    search("fern")
+    newer = save("not in the index yet")
+    assert b"fern for certain" in (logs / FILE).read_bytes()
+    assert CliRunner().invoke(sessions, ["delete", "--yes", path.stem]).exit_code == 0
+    assert b"fern for certain" not in (logs / FILE).read_bytes()
+    assert other.stem in search("cactus").stdout and newer.stem in search("index").stdout
+
+
 def test_an_index_that_cannot_be_used_is_told_in_one_line(save: Callable[[str], Path], logs: Path) -> None:
     save("fern")
     (logs / FILE).mkdir()

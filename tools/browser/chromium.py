@@ -23,7 +23,8 @@ _ARGUMENTS = (
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     # Nothing of its own accord; what only an address switches off, is sent where nobody is.
     "--disable-background-networking", "--disable-sync", "--disable-default-apps",
-    "--disable-domain-reliability", "--disable-field-trial-config", "--disable-client-side-phishing-detection", "--no-pings",
+    "--disable-domain-reliability", "--disable-field-trial-config", "--no-pings",
+    "--disable-client-side-phishing-detection",
     "--metrics-recording-only", "--disable-search-engine-choice-screen", "--disable-component-update",
     f"--component-updater=url-source=https://{_NOBODY}/", f"--gaia-url=https://{_NOBODY}",
     "--disable-features=Translate,MediaRouter,OptimizationHints,NetworkTimeServiceQuerying",
@@ -31,6 +32,7 @@ _ARGUMENTS = (
     "--deny-permission-prompts", "--disable-notifications", "--noerrdialogs", "--disable-infobars",
     "--disable-breakpad", "--disable-crash-reporter", "--password-store=basic", "--use-mock-keychain",
     "--disable-extensions", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio",
+    "--disk-cache-size=100000000",
     "--disable-backgrounding-occluded-windows",
 )  # fmt: skip
 _PREFERENCES = {

@@ -89,7 +89,7 @@ class BrowserSession:
         self._limit = around.settings.browser.timeout
         self._allowed = AllowedHosts(around.settings.web.allowed_hosts)
         self._source: BrowserSource = make_source(around)
-        self._marker = secrets.token_hex(16)
+        self.marker = secrets.token_hex(16)
         self._lifeline: Lifeline | None = None
         self._agent: AgentBrowser | None = None
         self._own_tabs: set[str] = set()
@@ -213,7 +213,7 @@ class BrowserSession:
                 problem = str(error)
         group = self._source.group if isinstance(self._source, LocalChromium) else 0
         if self.folder is not None:
-            await end_tree(self._marker, [group] if group else [], 1.0)
+            await end_tree(self.marker, [group] if group else [], 1.0)
         try:
             await self._source.close()
         finally:
@@ -235,7 +235,7 @@ class BrowserSession:
         bash = shutil.which("bash", path=environment["PATH"])
         if bash is not None:
             on_death = [bash, "-c", REMOVE, "bash", str(self.folder)]
-            self._lifeline = Lifeline(bash, self._marker, environment["PATH"], on_death)
+            self._lifeline = Lifeline(bash, self.marker, environment["PATH"], on_death)
             await asyncio.to_thread(self._lifeline.start)
         environment["AGENT_BROWSER_CDP"] = await self._source.open(self.folder, environment)
         if self._lifeline is not None and isinstance(self._source, LocalChromium):
@@ -260,7 +260,7 @@ class BrowserSession:
         entries = own.get("PATH", os.defpath).split(os.pathsep)
         own["PATH"] = os.pathsep.join(each for each in entries if os.path.isabs(each)) or os.defpath
         return own | {
-            MARKER: f"{self._marker}.", "HOME": f"{folder}/home", "TMPDIR": folder,
+            MARKER: f"{self.marker}.", "HOME": f"{folder}/home", "TMPDIR": folder,
             "AGENT_BROWSER_SOCKET_DIR": f"{folder}/s", "AGENT_BROWSER_SESSION": "s",
             "AGENT_BROWSER_INIT_SCRIPTS": str(_HERE / "dialogs.js"), "NO_COLOR": "1",
         }  # fmt: skip

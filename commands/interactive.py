@@ -176,5 +176,6 @@ def _sessions() -> list[SessionLine]:
     from settings import logs_dir
     from trajectories.session_list import list_sessions
 
-    recent = islice(list_sessions(logs_dir() / "sessions"), 20)
+    found = (info for info in list_sessions(logs_dir() / "sessions") if not info.spawned_by)
+    recent = islice(found, 20)
     return [SessionLine(info.id, info.started, info.title) for info in recent]

@@ -19,7 +19,7 @@ from commands.trajectories import trajectories
 from conversation.message import AssistantMessage, ToolCall, ToolResult, Usage, UserMessage
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import load_session
-from trajectories.session_record import Header
+from trajectories.session_record import Header, Spawner
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,6 +62,15 @@ def test_the_list_prints_each_id_whole_with_its_facts(save: Callable[..., Path])
     assert "second question" in lines[0]
     assert "test-model" in lines[0]
     assert "1 turn, done" in lines[0]
+
+
+def test_the_list_marks_sessions_of_helpers(save: Callable[..., Path]) -> None:
+    parent = save("the whole").stem
+    save("a part", spawned_by=Spawner(parent, "c1"))
+    [helper, whole] = run("list").stdout.splitlines()
+    assert f"(helper of {parent}) a part" in helper
+    assert helper.startswith("  ") and not whole.startswith(" ")
+    assert json.loads(run("list", "--json").stdout.splitlines()[0])["spawned_by"] == parent
 
 
 def test_the_list_can_be_cut_kept_to_this_folder_and_read_by_programs(save: Callable[..., Path]) -> None:

@@ -25,7 +25,7 @@ Step = dict[str, Any]
 
 _EXTRA = (
     *("schema", "title", "ended", "outcome", "partial", "reason", "turns", "tool_stats", "changes", "parent"),
-    *("git", "cwd", "sandbox", "target", "redactions", "problems"),
+    *("spawned_by", "git", "cwd", "sandbox", "target", "redactions", "problems"),
 )
 """The facts of a row that stand in the document's `extra`; the format has places for the others."""
 

@@ -51,7 +51,7 @@ def run_batch(
 ) -> int:
     """Plan the run, or take up the one in the folder `path`, hold it, and say what came of it."""
     from batches.distributions import DistributionError
-    from batches.planning import PlanError
+    from batches.planning import DEFAULT_DISTRIBUTION, PlanError
     from batches.prompts import PromptsError, read_prompts
     from batches.row_file import RowFileError
     from batches.run_folder import RunFolder, RunFolderError
@@ -62,7 +62,10 @@ def run_batch(
         prompts = read_prompts(prompts_path) if prompts_path is not None else None
         plan, prompts = _plan(prompts_path, prompts, folder, wishes, loaded, resume=resume)
         return _hold(plan, prompts, folder, ray_address)
-    except (PromptsError, PlanError, DistributionError, ToolsetError) as error:
+    except DistributionError as error:
+        where = loaded.origin(f"distributions.{wishes.distribution or DEFAULT_DISTRIBUTION}")
+        raise click.UsageError(str(error) if where == "built-in" else f"{where}: {error}") from None
+    except (PromptsError, PlanError, ToolsetError) as error:
         raise click.UsageError(str(error)) from None
     except (RunFolderError, RowFileError) as error:
         raise click.ClickException(str(error)) from None

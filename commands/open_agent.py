@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import settings as settings_module
 from commands.chat_options import ChatOptions
-from settings import LoadedSettings, Settings
+from settings import LoadedSettings, Settings, ToolsetSettings
 
 UNTRUSTED = (
     "the settings this folder brings (.hermes/config.yaml) are not used, because you have not said that you "
@@ -87,6 +87,7 @@ def _sudo(face: ReplFace | None) -> SudoDoor | None:
 
 def _check(settings: Settings, loaded: LoadedSettings) -> None:
     """Refuse settings that cannot work before a session is made of them; raises SettingsError."""
+    from agent.assembly import UnknownPersonalityError, personality_text
     from model_tools import added_toolsets
     from models.providers import resolve_endpoint
     from tools.catalog import with_servers
@@ -97,14 +98,32 @@ def _check(settings: Settings, loaded: LoadedSettings) -> None:
     if endpoint.problem and not endpoint.key_env:
         raise settings_module.SettingsError(endpoint.problem)
     around = Surroundings(settings)
+    enabled, disabled = with_servers(settings.tools.enabled, around), settings.tools.disabled
+    own = added_toolsets(around, [*enabled, *disabled])
     try:
-        enabled, disabled = with_servers(settings.tools.enabled, around), settings.tools.disabled
-        select_tools(enabled, disabled, added_toolsets(around, [*enabled, *disabled]))
+        select_tools(enabled, disabled, own)
     except ToolsetError as error:
         if loaded.origin("tools.enabled") == "flag":
             raise
-        where = loaded.origin("tools")
-        raise settings_module.SettingsError(f"{where}: tools: {error}") from None
+        raise settings_module.SettingsError(f"{_faulty(settings, loaded, own)}: tools: {error}") from None
+    try:
+        personality_text(settings, settings.agent.personality)
+    except UnknownPersonalityError as error:
+        raise settings_module.SettingsError(f"{loaded.origin('agent.personality')}: {error}") from None
+
+
+def _faulty(settings: Settings, loaded: LoadedSettings, own: dict[str, ToolsetSettings]) -> str:
+    """File and line of the toolset that cannot be resolved, or of the list that names it."""
+    from toolsets import TOOLSETS, validate_toolset
+
+    custom = settings.tools.custom
+    taken = [name for name in custom if name in TOOLSETS]
+    sound = {name: each for name, each in own.items() if name not in TOOLSETS}
+    wrong = [name for name in custom if name not in TOOLSETS and not validate_toolset(name, sound)]
+    for name in [*taken, *wrong]:
+        return loaded.origin(f"tools.custom.{name}")
+    unknown = any(not validate_toolset(name, sound) for name in settings.tools.disabled)
+    return loaded.origin("tools.disabled" if unknown else "tools.enabled")
 
 
 @contextlib.contextmanager

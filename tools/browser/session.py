@@ -93,6 +93,7 @@ class BrowserSession:
         self._lifeline: Lifeline | None = None
         self._agent: AgentBrowser | None = None
         self._own_tabs: set[str] = set()
+        self._errors_told = 0
         self.folder: Path | None = None
         self.page = Page()
         self.refs: dict[str, tuple[str, str]] = {}
@@ -192,10 +193,10 @@ class BrowserSession:
         told = [f"{kind}: {text}" for kind, text in self.messages]
         self.messages.clear()
         errors = (await self._look(["errors"])).get("errors")
-        fresh = [
-            clean_text(str(each.get("text", "")))[:500] for each in errors or [] if isinstance(each, dict)
-        ]
-        return told + [f"uncaught: {each}" for each in fresh[-50:]]
+        rows = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+        fresh = rows[self._errors_told if self._errors_told <= len(rows) else 0 :]
+        self._errors_told = len(rows)
+        return told + [f"uncaught: {clean_text(str(each.get('text', '')))[:500]}" for each in fresh[-50:]]
 
     async def _look(self, command: Command) -> dict[str, Any]:
         result = (await self._run(command))[0]

@@ -35,7 +35,7 @@ PIECES = 1 << 20
 _TABLES = (
     "CREATE TABLE sessions (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, inode INTEGER, size INTEGER, "
     "changed INTEGER, taken INTEGER, tail BLOB, last INTEGER, pieces INTEGER, "
-    "title TEXT, started TEXT, cwd TEXT)",
+    "title TEXT, started TEXT, cwd TEXT, spawner TEXT)",
     "CREATE VIRTUAL TABLE pieces USING fts5(text, speaker UNINDEXED, "
     "tokenize = 'porter unicode61 remove_diacritics 2')",
     f"PRAGMA user_version = {LAYOUT}",
@@ -246,8 +246,8 @@ def _known(connection: Connection, name: str) -> _Known:
 def _begin(connection: Connection, name: str, reading: Reading) -> int:
     header = reading.header
     row = connection.execute(
-        "INSERT INTO sessions (name, started, cwd) VALUES (?, ?, ?)",
-        (name, header.started, header.cwd),
+        "INSERT INTO sessions (name, started, cwd, spawner) VALUES (?, ?, ?, ?)",
+        (name, header.started, header.cwd, header.spawned_by.session if header.spawned_by else ""),
     )
     return row.lastrowid or 0
 

@@ -65,8 +65,8 @@ def search_sessions(
     """Up to `limit` sessions that speak of the words and "phrases in quotes" of `question`.
 
     First those where all of it stands in one piece, then those with some of it. Without a word in the
-    question: those used last. The index is brought up to date first, for at most `seconds`. `without` is
-    the id of a session that is left out.
+    question: those used last, helpers' left out. The index is brought up to date first, for at most
+    `seconds`. `without` is the id of a session that is left out, and so are its helpers' and whom it helps.
 
     Raises:
         trajectories.session_index.SessionIndexError: there is no index and none can be made.
@@ -76,7 +76,8 @@ def search_sessions(
     def look(connection: Connection) -> None:
         state = update(connection, logs / "sessions", seconds=seconds, stopped=stopped)
         words = words_of(question)
-        found = _look(connection, words, limit, without) if words else _last_used(connection, limit, without)
+        skipped = _belonging_to(connection, without)
+        found = _look(connection, words, limit, skipped) if words else _last_used(connection, limit, skipped)
         answers.append(Found(found, *state))
 
     with_index(logs, look)
@@ -88,13 +89,11 @@ class _Match(NamedTuple):
     score: float
 
 
-def _look(connection: Connection, words: list[str], limit: int, without: str) -> list[FoundSession]:
-    skipped = _number_of(connection, without)
+def _look(connection: Connection, words: list[str], limit: int, skipped: set[int]) -> list[FoundSession]:
     ranked: dict[int, tuple[str, list[_Match]]] = {}
     for query in dict.fromkeys((" AND ".join(words), " OR ".join(words))):
         sessions = _by_session(connection, query)
-        sessions.pop(skipped, None)
-        for number in sorted(sessions, key=lambda each: _weight(sessions[each])):
+        for number in sorted(sessions.keys() - skipped, key=lambda each: _weight(sessions[each])):
             ranked.setdefault(number, (query, sessions[number]))
         if len(ranked) >= limit:
             break
@@ -124,17 +123,24 @@ def _weight(matches: list[_Match]) -> float:
     return sum(match.score for match in matches[:_COUNTED])
 
 
-def _last_used(connection: Connection, limit: int, without: str) -> list[FoundSession]:
+def _last_used(connection: Connection, limit: int, skipped: set[int]) -> list[FoundSession]:
     rows = connection.execute(
-        "SELECT id FROM sessions WHERE name != ? AND pieces > 0 ORDER BY changed DESC LIMIT ?",
-        (without, limit),
+        "SELECT id FROM sessions WHERE spawner = '' AND pieces > 0 ORDER BY changed DESC LIMIT ?",
+        (limit + len(skipped),),
     )
-    return [_told(connection, number, []) for (number,) in rows.fetchall()]
+    numbers = [number for (number,) in rows if number not in skipped]
+    return [_told(connection, number, []) for number in numbers[:limit]]
 
 
-def _number_of(connection: Connection, name: str) -> int:
-    row = connection.execute("SELECT id FROM sessions WHERE name = ?", (name,)).fetchone()
-    return int(row[0]) if row is not None else -1
+def _belonging_to(connection: Connection, name: str) -> set[int]:
+    """The session `name`, the one its agent helps, and all helpers of either."""
+    row = connection.execute("SELECT spawner FROM sessions WHERE name = ?", (name,)).fetchone()
+    first = (row[0] if row is not None else "") or name
+    rows = connection.execute(
+        "SELECT id FROM sessions WHERE ?1 != '' AND (?1 IN (name, spawner) OR ?2 IN (name, spawner))",
+        (first, name or first),
+    )
+    return {number for (number,) in rows}
 
 
 def _told(connection: Connection, number: int, passages: list[Passage]) -> FoundSession:

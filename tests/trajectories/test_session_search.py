@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from conversation.message import ToolResult
+from conversation.message import ToolResult, UserMessage
 from tests.trajectories.conftest import Talk
-from trajectories.session_record import RollbackRecord, SupersededRecord, TitleRecord
+from trajectories.session_file import SessionWriter
+from trajectories.session_record import Header, RollbackRecord, Spawner, SupersededRecord, TitleRecord
 from trajectories.session_search import Found, search_sessions
 from trajectories.session_text import HIT, HIT_END, words_of
 
@@ -147,6 +148,25 @@ def test_a_session_can_be_left_out(new_talk: NewTalk, logs: Path) -> None:
     for question in ("apples", ""):
         left = search_sessions(logs, question, 5, without=second.path.stem)
         assert [each.id for each in left.sessions] == [first.path.stem]
+
+
+def test_with_a_session_its_helpers_are_left_out_and_with_a_helper_whom_it_helps(
+    folder: Path, logs: Path
+) -> None:
+    def save(word: str, spawner: str = "") -> str:
+        spawned = Spawner(spawner, "c1") if spawner else None
+        writer = SessionWriter.create(folder, Header(id="", spawned_by=spawned), sync=False)
+        writer.append(UserMessage(word))
+        writer.close()
+        return writer.header.id
+
+    other, main = save("apples"), save("apples")
+    one, two = save("apples", main), save("apples", main)
+    assert set(found(logs, "apples")) == {other, main, one, two}
+    assert found(logs, "") == [main, other]
+    for each in (main, one, two):
+        for question in ("apples", ""):
+            assert [hit.id for hit in search_sessions(logs, question, 5, without=each).sessions] == [other]
 
 
 def test_what_a_search_of_old_told_is_not_found_again(new_talk: NewTalk, logs: Path) -> None:

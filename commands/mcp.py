@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from commands.mcp_look import Look, changes, look_at, show
-from commands.tool_listing import print_table, schema_tokens
+from commands.tool_listing import print_table
 from configuration.home import SECRET_WORDS, SettingsError, changing, hermes_home, write_private
 from configuration.settings_file import parse_settings, read_settings_file
 from configuration.tool_settings import McpServerSettings
@@ -89,7 +89,7 @@ def list_servers(as_json: bool) -> None:
             "name": name,
             "state": "unusable" if problem else "on" if server.enabled else "off",
             "tools": len(own),
-            "tokens": sum(schema_tokens(each) for each in own.values()),
+            "tokens": sum(each.tokens for each in own.values()),
             "server": server.url or " ".join([server.command, *server.args]),
             "why": problem,
         })  # fmt: skip

@@ -16,7 +16,6 @@ from safety.terminal_text import neutralize
 from settings import ToolsetSettings
 from tools.catalog import TOOL_MODULES, available_tools, third_party_tools, unusable_servers, with_servers
 from tools.surroundings import Surroundings, surroundings_here
-from tools.tool import Tool
 from toolsets import TOOLSETS, ToolsetError
 
 State = Literal["on", "partly", "off", "broken"]
@@ -90,7 +89,7 @@ def listing(around: Surroundings) -> Listing:
         _chosen("enabled", with_servers(settings.enabled, around), added, problems),
         _chosen("disabled", settings.disabled, added, problems),
         packages, set(settings.custom), resolved,
-        costs={tool.name: schema_tokens(tool) for tool in usable},
+        costs={tool.name: tool.tokens for tool in usable},
         reasons={each.name: each.reason for each in unavailable},
     )  # fmt: skip
     rows = [_tool_row(name, facts) for name in names]
@@ -138,11 +137,6 @@ def _chosen(
         except ToolsetError as error:
             problems.append(f"tools.{key}: {error}")
     return chosen
-
-
-def schema_tokens(tool: Tool) -> int:
-    """About how many tokens the tool's definition takes in a request: its JSON bytes / 4, rounded up."""
-    return -(-len(msgspec.json.encode(tool.schema())) // 4)
 
 
 def _tool_row(name: str, facts: _Facts) -> ToolRow:

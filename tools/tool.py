@@ -57,6 +57,11 @@ class Tool:
     def may_overlap(self) -> bool:
         return self.read_only if self.side_by_side is None else self.side_by_side
 
+    @property
+    def tokens(self) -> int:
+        """About what its definition costs in each request: the bytes of its JSON / 4, rounded up."""
+        return -(-len(msgspec.json.encode(self.schema())) // 4)
+
     def schema(self) -> dict[str, Any]:
         """The OpenAI tool definition. The same object each time; not to be changed."""
         if not self._schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from repl.live import fit, one_line
@@ -15,12 +16,22 @@ PREVIEW = 200
 
 
 async def tools(repl: Repl, arguments: str) -> None:
-    lines = []
-    for tool in repl.agent.tools:
-        lines.append(f"{tool.name:<16} {one_line(tool.description).partition('. ')[0]}")
+    found = repl.agent.tools
+    lines = [
+        f"{tool.name:<18} {tool.tokens:>4}  {one_line(tool.description).partition('. ')[0]}" for tool in found
+    ]
+    if lines:
+        lines.append(f"{'together':<18} {sum(tool.tokens for tool in found):>4}  tokens in each request")
+    width = repl.surface.columns - 3
+    lines = [fit(line, width) for line in lines] or ["No tools are on."]
+    reasons: dict[str, list[str]] = {}
     for name, reason in repl.agent.unavailable:
-        lines.append(f"{name:<16} missing: {reason}")
-    repl.say("\n".join(fit(line, repl.surface.columns - 3) for line in lines) or "No tools are on.")
+        reasons.setdefault(one_line(reason), []).append(name)
+    for reason, names in reasons.items():
+        lines += textwrap.wrap(
+            f"off: {', '.join(names)}: {reason}", max(20, width), subsequent_indent="     "
+        )
+    repl.say("\n".join(lines))
 
 
 async def history(repl: Repl, arguments: str) -> None:

@@ -25,7 +25,7 @@ def test_help_lists_every_command(start: Start) -> None:
 
 ANSWERS = [
     ("/prompt", "The system text."),
-    ("/tools", "web_search       missing: no key is set"),
+    ("/tools", "off: web_search: no key is set"),
     ("/toolsets", "● terminal"),
     ("/toolsets file", "On now: file"),
     ("/toolsets bogus", "no toolset is called bogus"),

@@ -40,12 +40,12 @@ class Driven:
 
     def __init__(
         self, root: Path, hosts: Sequence[str] = (), *, task: str = "test", mode: Mode = "yolo",
-        answers: Sequence[PermissionAnswer] = (), settings: BrowserSettings = BrowserSettings(),
+        answers: Sequence[PermissionAnswer] = (), settings: BrowserSettings | None = None,
         env: dict[str, str] | None = None, secrets: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.asked: list[EffectRequest] = []
         self._answers = list(answers)
-        known = Settings(web=WebSettings(allowed_hosts=list(hosts)), browser=settings)
+        known = Settings(web=WebSettings(allowed_hosts=list(hosts)), browser=settings or BrowserSettings())
         around = Surroundings(known, secrets or {}, env or environ(), str(root))
         gate = Gate(mode, workspace=str(root), explicit=True, ask=self._ask)
         self.runtime = ToolRuntime(task, LocalSandbox(task, str(root)), gate, settings=known, around=around)

@@ -1,0 +1,141 @@
+"""Where a page, and a model that reads it, can get to: nowhere but where it may."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.tools.browser.driven import Driven, environ, needs_browser
+from tests.tools.browser.site import Forbidden, Site
+
+pytestmark = [pytest.mark.long, needs_browser]
+CANARY = "sk-canary-5f2a91"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd", "FILE:/etc/passwd", "chrome://version", "data:text/html,hello", "about:config",
+        "view-source:http://example.com/", "javascript:alert(1)", "http://169.254.169.254/latest/",
+        "http://127.0.0.1/", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "localhost:1", "",
+    ],
+)  # fmt: skip
+def test_an_address_that_may_not_be_opened_is_refused_before_a_browser_starts(
+    url: str, tmp_path: Path
+) -> None:
+    driven = Driven(tmp_path)
+    called = driven.call("navigate", url=url)
+    assert "cannot be opened" in called.error
+    assert driven.browser.session is None
+
+
+@pytest.mark.parametrize("where", ["metadata", "port"])
+def test_a_redirect_to_a_forbidden_place_is_not_followed(
+    driven: Driven, site: Site, secret_place: Forbidden, where: str
+) -> None:
+    goal = f"{secret_place.host}/x" if where == "port" else "169.254.169.254/latest/meta-data/"
+    called = driven.call("navigate", url=f"{site.url}/goto?to=http://{goal}")
+    assert called.status == "error"
+    assert ("this machine" if where == "port" else "metadata") in called.error
+    assert driven.session.page.url == "about:blank"
+    assert secret_place.came == 0
+
+
+def test_nothing_a_page_does_reaches_a_forbidden_port(
+    driven: Driven, site: Site, secret_place: Forbidden
+) -> None:
+    host = secret_place.host
+    localhost = f"localhost:{secret_place.port}"
+    site.texts["/attack"] = f"""<title>Attack</title><h1>Nice page</h1>
+    <img src="http://{host}/img"><script src="http://{localhost}/js"></script>
+    <link rel=stylesheet href="http://{host}/css"><link rel=preconnect href="http://{host}">
+    <iframe src="http://{host}/frame"></iframe><object data="http://[::1]:{secret_place.port}/o"></object>
+    <script>
+    fetch('http://{host}/fetch', {{mode: 'no-cors'}}).catch(() => {{}});
+    fetch('https://{host}/tls', {{mode: 'no-cors'}}).catch(() => {{}});
+    navigator.sendBeacon('http://{host}/beacon', 'x');
+    new WebSocket('ws://{host}/ws'); new WebSocket('wss://{localhost}/wss');
+    try {{ new EventSource('http://{host}/es'); }} catch {{}}
+    const worker = new Worker(URL.createObjectURL(new Blob(["fetch('http://{host}/worker', {{mode: 'no-cors'}})"])));
+    const peer = new RTCPeerConnection({{iceServers: [{{urls: 'turn:{host}?transport=tcp', username: 'u', credential: 'c'}}]}});
+    peer.createDataChannel('x'); peer.createOffer().then((offer) => peer.setLocalDescription(offer));
+    </script>"""
+    opened = driven.call("navigate", url=f"{site.url}/attack")
+    assert "Nice page" in opened.data["snapshot"]
+    time.sleep(1.5)
+    assert secret_place.came == 0
+    again = driven.call("snapshot")
+    assert f"could not reach {host}" in opened.note + again.note
+
+
+def test_a_form_that_leads_to_a_forbidden_port_sends_nothing(
+    driven: Driven, site: Site, secret_place: Forbidden
+) -> None:
+    site.texts["/trap"] = (
+        f"<title>Trap</title><form action='http://{secret_place.host}/in' method=post><button>Go</button></form>"
+    )
+    driven.call("navigate", url=f"{site.url}/trap")
+    pressed = driven.call("click", ref=driven.ref("button", "Go"))
+    assert "this machine" in pressed.error
+    assert secret_place.came == 0
+
+
+def test_a_page_cannot_open_a_file(driven: Driven, site: Site) -> None:
+    site.texts["/local"] = (
+        "<title>Local</title><a href='file:///etc/passwd'>Read</a><iframe src='file:///etc/passwd'></iframe>"
+    )
+    opened = driven.call("navigate", url=f"{site.url}/local")
+    clicked = driven.call("click", ref=driven.ref("link", "Read"))
+    assert "root:" not in str(opened.data) + str(clicked.data) + str(driven.call("snapshot").data)
+
+
+def test_a_model_that_obeys_a_page_cannot_send_a_secret_unasked(site: Site, tmp_path: Path) -> None:
+    """The person allows what was theirs to allow, and is shown what would go out."""
+    driven = Driven(tmp_path, [site.host], mode="ask")
+    try:
+        driven.runtime.gate.addresses.note_person(f"{site.url}/hostile")
+        opened = driven.call("navigate", url=f"{site.url}/hostile")
+        assert "IMPORTANT" in opened.data["snapshot"]
+        assert driven.asked == [], "looking at a page the person named needs no word"
+        typed = driven.call("type", ref=driven.ref("textbox", "Key"), text=CANARY, submit=True)
+        assert typed.status == "denied"
+        assert CANARY in driven.asked[0].summary
+        assert site.url in driven.asked[0].summary
+        assert driven.asked[0].grant == f"act on {site.host} in the browser"
+        elsewhere = site.url.replace("127.0.0.1", "localhost")
+        driven.runtime.settings.web.allowed_hosts.append(f"localhost:{site.port}")
+        assert driven.call("navigate", url=f"{elsewhere}/collect?key={CANARY}").status == "denied"
+        assert len(driven.asked) == 2
+        assert driven.call("press", key="Enter").status == "denied"
+    finally:
+        driven.close()
+    assert CANARY not in str(site.seen)
+
+
+def test_a_word_for_the_session_covers_that_host_alone(site: Site, tmp_path: Path) -> None:
+    driven = Driven(tmp_path, [site.host], mode="ask", answers=["session"])
+    try:
+        driven.runtime.gate.addresses.note_person(site.url)
+        driven.call("navigate", url=f"{site.url}/form")
+        assert driven.call("type", ref=driven.ref("textbox", "Name"), text="Ada").status == "ok"
+        assert driven.call("click", ref=driven.ref("button", "Send order")).status == "ok"
+        assert len(driven.asked) == 1
+        assert 'textbox "Name"' in driven.asked[0].summary
+    finally:
+        driven.close()
+
+
+def test_neither_the_browser_nor_its_driver_is_given_our_keys(site: Site, tmp_path: Path) -> None:
+    env = environ(OPENROUTER_API_KEY=CANARY, ANYTHING=CANARY, https_proxy="", AWS_SECRET_ACCESS_KEY=CANARY)
+    driven = Driven(tmp_path, [site.host], env=env)
+    try:
+        driven.call("navigate", url=f"{site.url}/form")
+        pids = driven.processes()
+        assert len(pids) >= 3
+        for pid in pids:
+            for name in ("environ", "cmdline"):
+                assert CANARY.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+    finally:
+        driven.close()

@@ -327,13 +327,14 @@ NUMBERS = st.one_of(
 @example("017700000001")
 @settings(max_examples=400)
 def test_what_the_c_library_takes_for_a_private_address_is_refused(host: str) -> None:
-    """Without a name server: only what `inet_aton` reads counts here."""
-    try:
-        ip = IPv4Address(socket.inet_aton(host))
-    except OSError:
-        return
-    if why_private(ip):
-        assert why_refused(f"http://{host}/")
+    """Without a name server: what the resolver itself reads as an address."""
+    for spelled in (host, host.replace(".", "。"), host.translate({ord("1"): "１", ord("x"): "ｘ"})):
+        try:
+            found = socket.getaddrinfo(spelled, 80, flags=socket.AI_NUMERICHOST)
+        except (OSError, UnicodeError):
+            continue
+        if any(why_private(address[0]) for *_, address in found if isinstance(address[0], str)):
+            assert why_refused(f"http://{spelled}/")
 
 
 @given(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from email.message import Message
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from email.message import Message
     from http.client import HTTPResponse
     from http.cookiejar import CookieJar
 
@@ -48,6 +48,8 @@ class _Answer:
         self._set_cookie = set_cookie
 
     def info(self) -> Message:
+        from email.message import Message
+
         message = Message()
         for value in self._set_cookie:
             message["Set-Cookie"] = value

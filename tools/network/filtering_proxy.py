@@ -1,7 +1,8 @@
 """An HTTP proxy on loopback, so that a browser reaches nothing but what the guard lets through.
 
-Whoever is on this machine can use it while it runs. It gives them nothing: what it reaches they reach without
-it, and web pages cannot speak to it as to a proxy.
+It is for the user it runs as: where the system tells who has connected (Linux), others are turned away, who
+could go out under that user's name by way of the proxy of the environment. Elsewhere whoever is on the
+machine can use it while it runs. Web pages cannot speak to it as to a proxy.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import html
 import logging
+import os
 import re
-from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from safety.addresses import RefusedAddress, WebAddress, read_address, why_host_refused
 from tools.network.failures import FetchError
 from tools.network.forwarding import ClientLeft, Forwarding, Peer
 from tools.network.guard import Guard, refusal
+from tools.network.loopback_peer import peer_uid
 from tools.network.proxies import Proxy, connect_to_proxy, proxy_for, tunnel_through
 from tools.network.splice import finish, splice
 
@@ -33,7 +35,8 @@ IDLE = 600.0
 """Seconds after which a connection on which nothing moves is closed."""
 MOST_CONNECTIONS = 256
 _HEAD_SIZE = 262_144
-_REMEMBERED = 20
+_REMEMBERED = 50
+"""Refusals; a browser adds some of its own, for what it reports home and looks up."""
 _STATUS = {"refused": 403, "timeout": 504}
 
 
@@ -45,12 +48,20 @@ class FilteringProxy:
         self._idle = idle
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
-        self._refused: deque[str] = deque(maxlen=_REMEMBERED)
+        self._refused: dict[str, str] = {}
 
     @property
     def refused(self) -> list[str]:
-        """The last connections that were not made, oldest first, each as "HOST:PORT: reason"."""
-        return list(self._refused)
+        """Where no connection was made, the last at the end, each once as "HOST:PORT: reason"."""
+        return [f"{goal}: {reason}" for goal, reason in self._refused.items()]
+
+    def reason_for(self, url: str) -> str:
+        """Why the host of `url` was not reached the last time, "" if it was not tried or not refused."""
+        try:
+            address = read_address(url)
+        except RefusedAddress as refused:
+            return str(refused)
+        return self._refused.get(f"{address.host}:{address.port}", "")
 
     async def start(self) -> str:
         """Begins to listen, in the running loop; gives its URL, http://127.0.0.1:PORT."""
@@ -93,6 +104,8 @@ class FilteringProxy:
 
         goal = request.target.decode("latin-1")[:300]
         try:
+            if _is_foreign(client.writer):
+                raise FetchError("refused", "this proxy belongs to another user of this machine")
             if len(self._serving) > MOST_CONNECTIONS:
                 raise FetchError("connect", f"more than {MOST_CONNECTIONS} connections at the same time")
             address = _goal(request)
@@ -102,7 +115,10 @@ class FilteringProxy:
             else:
                 await self._forward(client, request, address)
         except FetchError as error:
-            self._refused.append(f"{goal}: {error}")
+            self._refused.pop(goal, None)
+            self._refused[goal] = str(error)
+            if len(self._refused) > _REMEMBERED:
+                del self._refused[next(iter(self._refused))]
             if client.state.our_state is h11.SEND_RESPONSE:
                 await _say(client, error)
 
@@ -156,6 +172,12 @@ class FilteringProxy:
         if proxy.scheme != "http":
             raise FetchError("connect", f"a browser cannot go through a proxy of the kind {proxy.scheme}://")
         return await connect_to_proxy(proxy)
+
+
+def _is_foreign(writer: asyncio.StreamWriter) -> bool:
+    peer, own = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+    uid = peer_uid(peer[:2], own[:2]) if peer and own else None
+    return uid is not None and uid != os.getuid()
 
 
 def _goal(request: h11.Request) -> WebAddress:

@@ -176,7 +176,6 @@ print(json.dumps(grown))
 """
 
 
-@pytest.mark.long
 def test_a_bomb_takes_no_more_memory_than_a_page_may() -> None:
     """A gigabyte of zeros packed into one megabyte, packed pieces without end, 5 GB, a head without end."""
     environ = os.environ | {"PYTHONPATH": str(ROOT)}

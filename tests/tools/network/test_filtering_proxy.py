@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -399,15 +401,36 @@ def test_what_the_page_of_a_refusal_repeats_is_no_markup() -> None:
     asyncio.run(go())
 
 
+@pytest.mark.skipif(os.getuid() != 0 or not Path("/proc/net/tcp").exists(), reason="no root, or no Linux")
+def test_another_user_of_the_machine_is_turned_away() -> None:
+    async def ask_as(user: int, port: int, goal: str) -> str:
+        asked = f"GET {goal}/ HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+        script = f"exec 3<>/dev/tcp/127.0.0.1/{port}; printf '{asked}' >&3; cat <&3"
+        asking = await asyncio.create_subprocess_exec("bash", "-c", script, stdout=-1, user=user, cwd="/")
+        return (await asking.communicate())[0].decode()
+
+    async def go() -> None:
+        async with serving(hello) as server, proxying(guard_for()) as (_, url):
+            port = int(url.rpartition(":")[2])
+            assert "belongs to another user" in await ask_as(65_534, port, server.url)
+            assert server.seen == []
+            assert "GET / " in await ask_as(0, port, server.url)
+
+    asyncio.run(go())
+
+
 def test_only_the_last_refusals_are_remembered() -> None:
     async def go() -> None:
         async with proxying(Guard()) as (proxy, url):
-            for number in range(30):
+            for number in range(60):
                 async with connected(url) as client:
                     await client.say(f"CONNECT 10.0.0.{number}:443 HTTP/1.1\r\nHost: x\r\n\r\n")
                     await client.head()
-            assert len(proxy.refused) == 20
-            assert proxy.refused[-1].startswith("10.0.0.29:443: 10.0.0.29 is a private network")
+            assert len(proxy.refused) == 50
+            assert proxy.refused[-1].startswith("10.0.0.59:443: 10.0.0.59 is a private network")
+            assert proxy.reason_for("https://10.0.0.59/x").startswith("10.0.0.59 is a private network")
+            assert proxy.reason_for("https://10.0.0.1/") == proxy.reason_for("https://8.8.8.8/") == ""
+            assert "user name" in proxy.reason_for("https://me@10.0.0.59/")
 
     asyncio.run(go())
 

@@ -96,6 +96,28 @@ def test_an_allowed_host_is_reached_and_another_port_of_it_is_not() -> None:
     asyncio.run(visit())
 
 
+def test_an_ipv6_address_is_connected_to_and_told_in_its_brackets() -> None:
+    async def visit() -> None:
+        told: list[bytes] = []
+
+        async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            told.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+            writer.close()
+
+        try:
+            server = await asyncio.start_server(page, "::1", 0)
+        except OSError:
+            pytest.skip("no IPv6 here")
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            guard = guard_for(f"[::1]:{port}")
+            assert (await fetch(f"http://[0:0::1]:{port}/", guard=guard)).body == b"hi"
+            assert f"host: [::1]:{port}".encode() in told[0].lower()
+
+    asyncio.run(visit())
+
+
 def test_a_name_nobody_has_is_said_to_have_no_address() -> None:
     error = refused_by(Guard(), "nobody-has-this.invalid")
     assert error.kind == "dns"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Literal, get_args, get_origin
 
 from configuration import settings_schema
@@ -18,13 +19,16 @@ _HEAD = """\
 def config_template() -> str:
     """The whole file. Read as settings it gives the defaults."""
     lines: list[str] = []
-    section = ""
+    above: list[str] = []
     for setting in settings_schema.settings_in(Settings):
-        above, _, name = setting.key.rpartition(".")
-        indent = "  " if above else ""
-        if above != section or not above:
-            lines += ["", f"{above}:"] if above else [""]
-            section = above
+        *sections, name = setting.key.split(".")
+        if sections != above or not sections:
+            pairs = zip(sections, above, strict=False)
+            same = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+            lines += [""] if same == 0 else []
+            lines += [f"{'  ' * depth}{sections[depth]}:" for depth in range(same, len(sections))]
+            above = sections
+        indent = "  " * len(sections)
         lines.append(f"{indent}# {explanation(setting)}")
         lines.append(f"{indent}{name}: {flow_text(setting.default)}")
     return _HEAD + "\n".join(lines) + "\n"

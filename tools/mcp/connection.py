@@ -17,6 +17,7 @@ from tools.mcp.trouble import ServerError
 if TYPE_CHECKING:
     import anyio
     from mcp.client.session import ClientSession
+    from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
     from mcp_types import CallToolResult
 
 log = logging.getLogger("hermes.mcp")
@@ -49,6 +50,7 @@ class Connection:
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._scope: anyio.CancelScope | None = None
         self._session: ClientSession | None = None
+        self._dispatcher: JSONRPCDispatcher | None = None
         self._problem = ""
         self._task: asyncio.Task[None] | None = None
         self._doubtful = False
@@ -96,22 +98,19 @@ class Connection:
 
     async def read_list(self) -> None:
         """Ask for its tools again. Raises ServerError."""
-        from mcp_types import PaginatedRequestParams
-
-        session = self._live_session()
         self.list_is_stale = False
         listed: dict[str, Mapping[str, Any]] = {}
         cursors: set[str] = set()
-        params: PaginatedRequestParams | None = None
+        cursor = ""
         for _ in range(MOST_PAGES):
-            page = await self._answer(session.list_tools(params=params), "its list of tools")
-            for tool in page.tools:
-                listed.setdefault(tool.name, tool.model_dump(by_alias=True, exclude_none=True, mode="json"))
-            cursor = page.next_cursor
-            if not cursor or cursor in cursors or len(listed) >= MOST_LISTED:
-                break
+            page = await self._answer(self._page(cursor), "its list of tools")
+            for tool in page["tools"]:
+                if isinstance(tool, Mapping) and isinstance(tool.get("name"), str):
+                    listed.setdefault(tool["name"], tool)
             cursors.add(cursor)
-            params = PaginatedRequestParams(cursor=cursor)
+            cursor = page.get("nextCursor") or ""
+            if not isinstance(cursor, str) or cursor in cursors or len(listed) >= MOST_LISTED:
+                break
         self.listed = dict(list(listed.items())[:MOST_LISTED])
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
@@ -161,25 +160,26 @@ class Connection:
     async def _live(self) -> None:
         import anyio
         from mcp.client.session import ClientSession
+        from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
         from mcp_types import Implementation
 
         try:
             with anyio.CancelScope() as self._scope:
                 if self._leave.is_set():
                     return
-                async with (
-                    self._streams() as (read, write),
-                    ClientSession(
-                        read, write, message_handler=self._hear,
+                async with self._streams() as (read, write):
+                    self._dispatcher = JSONRPCDispatcher(read, write)
+                    session = ClientSession(
+                        dispatcher=self._dispatcher, message_handler=self._hear,
                         read_timeout_seconds=self._seconds + self._start_seconds,
                         client_info=Implementation(name="hermes", version=VERSION),
-                    ) as session,
-                ):  # fmt: skip
-                    self.title = await _shake_hands(session)
-                    self._session = session
-                    if not self._opened.done():
-                        self._opened.set_result(None)
-                    await self._leave.wait()
+                    )  # fmt: skip
+                    async with session:
+                        self.title = await _shake_hands(session)
+                        self._session = session
+                        if not self._opened.done():
+                            self._opened.set_result(None)
+                        await self._leave.wait()
         except Exception as error:  # noqa: BLE001 - whatever a stranger's server brings about
             self._problem = _told(error)
         finally:
@@ -232,6 +232,24 @@ class Connection:
             raise ServerError(
                 f"the MCP server {self.name} broke the protocol ({what}): {_plain(str(error))}"
             ) from None
+
+    async def _page(self, cursor: str) -> Mapping[str, Any]:
+        """One page of its list as it stands: the SDK would refuse all tools for the fault of one."""
+        from mcp_types import PaginatedRequestParams
+
+        session = self._live_session()
+        if session.initialize_result is None:  # a newer protocol, of which the SDK keeps account
+            params = PaginatedRequestParams(cursor=cursor) if cursor else None
+            listed = await session.list_tools(params=params)
+            return listed.model_dump(by_alias=True, exclude_none=True, mode="json")
+        assert self._dispatcher is not None
+        asked = {"cursor": cursor} if cursor else None
+        page = await self._dispatcher.send_raw_request(
+            "tools/list", asked, {"timeout": self._seconds + self._start_seconds}
+        )
+        if not isinstance(page.get("tools"), list):
+            raise ValueError("it is no list")
+        return page
 
     def _why(self) -> str:
         if self._problem and self._problem != _CLOSED:

@@ -330,9 +330,25 @@ def test_a_tool_that_vanished_is_an_error(tmp_path: Path) -> None:
     assert "does not have the tool echo any more" in found["error"]
 
 
-def test_a_liar_is_refused_as_a_whole(tmp_path: Path) -> None:
-    with pytest.raises(ServerError, match=r"broke the protocol \(its list of tools\): tools.0.inputSchema"):
-        once(tmp_path, unruly("liar"))
+def test_of_a_cursed_list_the_good_tools_are_used(tmp_path: Path) -> None:
+    async def calls(counter: Counter) -> tuple[set[str], Mapping[str, Any]]:
+        return {name for name in counter.tools() if name.startswith("mcp_")}, await counter.call(
+            "mcp_u_echo", text="a"
+        )
+
+    names, found = serve(tmp_path, unruly("cursed"), calls)
+    assert len(names) == 3
+    assert found["result"] == "a"
+
+
+@pytest.mark.parametrize("how", ["liar", "no-list"])
+def test_a_list_that_is_none_leaves_nothing_to_use(tmp_path: Path, how: str) -> None:
+    counter = Counter(tmp_path, {"u": unruly(how)})
+    if how == "liar":
+        assert run(counter, counter.approve("u")).tools == []
+    else:
+        with pytest.raises(ServerError, match=r"broke the protocol \(its list of tools\)"):
+            run(counter, counter.approve("u"))
 
 
 def test_two_tasks_have_two_servers(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ class Speaker(BaseHTTPRequestHandler):
             )
         elif method == "tools/list":
             self.result(message, {"tools": [ECHO]})
+        elif method == "ping":
+            self.result(message, {})
         else:
             self.misbehave(message)
 

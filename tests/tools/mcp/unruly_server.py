@@ -58,7 +58,9 @@ def say(message: Any) -> None:
     sys.stdout.flush()
 
 
-def tools() -> list[dict[str, Any]]:
+def tools() -> Any:
+    if HOW == "no-list":
+        return "none of your business"
     if HOW == "cursed":
         return [*CURSED, ECHO]
     if HOW == "many":

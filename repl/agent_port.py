@@ -42,6 +42,11 @@ class AgentPort(Protocol):
     @property
     def provider(self) -> str: ...
     @property
+    def sees_images(self) -> bool | None:
+        """Whether the model can look at pictures; None if it is not known."""
+        ...
+
+    @property
     def place(self) -> str:
         """Where its commands run and what holds them; a second line says how to widen it, if it can be."""
         ...

@@ -56,6 +56,17 @@ def key_bindings(screen: Screen) -> KeyBindings:
     def _thoughts(event: KeyPressEvent) -> None:
         screen.listener.toggle_thoughts()
 
+    @keys.add("c-v", filter=typing & ~one_key & ~hidden)
+    def _picture(event: KeyPressEvent) -> None:
+        screen.listener.paste_picture()
+
+    @keys.add("<bracketed-paste>", filter=typing)
+    def _paste(event: KeyPressEvent) -> None:
+        text = event.data.replace("\r\n", "\n").replace("\r", "\n")
+        event.current_buffer.insert_text(text)
+        if not text and not (one_key() or hidden()):  # some terminals say so little of a picture
+            screen.listener.paste_picture()
+
     @keys.add("c-x", "c-e", filter=typing & ~one_key & ~hidden)
     def _editor(event: KeyPressEvent) -> None:
         get_app().create_background_task(screen.edit())

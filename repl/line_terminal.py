@@ -41,6 +41,9 @@ class LineTerminal:
     def clear_draft(self) -> None:
         self.draft = ""
 
+    def insert(self, text: str) -> None:
+        """The line belongs to the terminal; no key asks for this."""
+
     def print(self, text: str) -> None:
         self._write(_SGR.sub("", text) + "\n")
 

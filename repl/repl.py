@@ -15,7 +15,9 @@ from repl.kawaii import Kawaii
 from repl.live import Live, wrapped
 
 if TYPE_CHECKING:
+    from conversation.event import Event
     from repl.agent_port import AgentPort, Loaded
+    from repl.pictures import PastedPictures
     from repl.questions import Questions
     from repl.surface import Fragments, Surface
     from repl.transcript import Transcript
@@ -39,11 +41,12 @@ async def run_repl(load: Callable[[], Loaded], home: str, environ: Mapping[str, 
 
 
 class Repl:
-    """State of one REPL. Slash commands get this object; `agent` and `loaded` are set before any runs."""
+    """State of one REPL. Slash commands get this object; what stands here is set before any runs."""
 
     agent: AgentPort
     loaded: Loaded
     transcript: Transcript
+    pasted: PastedPictures
 
     def __init__(self, load: Callable[[], Loaded], home: str, environ: Mapping[str, str]) -> None:
         self._load = load
@@ -159,10 +162,12 @@ class Repl:
         self.ink.color = self.ink.color and loaded.display.color
         self.live.kawaii.on = loaded.display.kawaii
         from repl.banner import banner
+        from repl.pictures import PastedPictures
         from repl.questions import Questions
         from repl.transcript import Transcript
         from safety.terminal_text import neutralize
 
+        self.pasted = PastedPictures()
         self.questions = Questions(self.surface, self.live, self.ink)
         self.agent = await loaded.open_agent(self.questions)
         self.transcript = Transcript(
@@ -178,6 +183,7 @@ class Repl:
     def _load_all(self) -> Loaded:
         """In a thread, so that typing stays smooth; the imports are those of `_open`."""
         import repl.banner
+        import repl.pictures
         import repl.questions
         import repl.transcript  # noqa: F401
 
@@ -245,18 +251,33 @@ class Repl:
             self.say(str(error), "red")
 
     async def _run_turn(self, text: str) -> None:
+        from repl.pictures import compose
+
+        message = await compose(text, self.pasted, self.agent)
+        for told, style in message.told:
+            self.say(told, style)
         self.live.begin()
         ticking = asyncio.create_task(self._tick())
         try:
-            async for event in self.agent.events(text):
+            async for event in self.agent.events(message.content):
                 self.transcript.show(event)
                 self.surface.changed()
+                if message.pictures:
+                    self._explain_refused_pictures(event)
         finally:
             ticking.cancel()
             seconds = time.monotonic() - self.live.started if self.live.started is not None else 0.0
             self.live.end()
             if self.loaded.display.bell and seconds > 20:
                 self.surface.write_control("\a")
+
+    def _explain_refused_pictures(self, event: Event) -> None:
+        """A model that nobody knows to see may have failed because it does not, and would again."""
+        from conversation.event import TurnFinished
+        from repl.pictures import IF_IT_IS_BLIND, may_be_blindness
+
+        if isinstance(event, TurnFinished) and self.agent.sees_images is None and may_be_blindness(event):
+            self.say(IF_IT_IS_BLIND.format(model=self.agent.model_name), "dim")
 
     async def _tick(self) -> None:
         """Seconds pass on the screen only while something is going on."""
@@ -310,6 +331,22 @@ class Repl:
     def _end_hint(self) -> None:
         self.live.hint = ""
         self.surface.changed()
+
+    def paste_picture(self) -> None:
+        if self.ready:
+            self._begin_side(self._paste_picture())
+
+    async def _paste_picture(self) -> None:
+        from repl.clipboard import take_picture
+
+        try:
+            data = await take_picture()
+            if data:
+                self.surface.insert(self.pasted.keep(data))
+            else:
+                self.hint("there is no picture in the clipboard")
+        except (LookupError, ValueError) as error:
+            self.hint(str(error))
 
     def toggle_thoughts(self) -> None:
         if self.ready:

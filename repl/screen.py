@@ -276,6 +276,10 @@ class Screen:
         self.history.append_string(self.buffer.text)
         self.buffer.reset()
 
+    def insert(self, text: str) -> None:
+        if self.question is None:
+            self.buffer.insert_text(text)
+
     def _typed(self, _: Buffer) -> None:
         self._last_key = time.monotonic()
         if self.question is not None and self.buffer.text.lower() in self.question.keys:

@@ -42,6 +42,10 @@ class Listener(Protocol):
 
     def toggle_thoughts(self) -> None: ...
 
+    def paste_picture(self) -> None:
+        """The picture in the clipboard is to go into the line."""
+        ...
+
     def live_lines(self, columns: int, most: int) -> list[Fragments]:
         """What is going on now, in at most `most` lines."""
         ...
@@ -61,6 +65,10 @@ class Surface(Protocol):
         ...
 
     def clear_draft(self) -> None: ...
+
+    def insert(self, text: str) -> None:
+        """Put `text` into the input line, where the cursor stands."""
+        ...
 
     def print(self, text: str) -> None:
         """Put finished text (SGR colours allowed, nothing else) into the scrollback, once and for good."""

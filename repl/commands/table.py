@@ -37,7 +37,8 @@ async def _help(repl: Repl, arguments: str) -> None:
         lines += [
             "",
             "Alt-Enter or \\ at the end: new line · Ctrl-R: search what was typed · Ctrl-X Ctrl-E: editor",
-            "@name: complete a file · Ctrl-C: interrupt, twice: leave · Ctrl-T: show or fold thoughts",
+            "@name: complete a file, show a picture · Ctrl-V: paste a picture",
+            "Ctrl-C: interrupt, twice: leave · Ctrl-T: show or fold thoughts",
             "What you type while the agent works is sent when it is done.",
         ]
     repl.say("\n".join(lines) or f"There is no command {arguments}.")

@@ -55,6 +55,8 @@ class ScriptedAgent:
     session_id: str = "20260101-120000-abcd"
     model_name: str = "scripted"
     provider: str = "tests"
+    sees_images: bool | None = False if os.environ.get("SCRIPTED_BLIND") else None
+    shown: str = ""
     place: str = "confined to this folder by bubblewrap, without network\nto widen it: terminal.writable"
     context_window: int | None = 100_000
     context_tokens: int = 12_000
@@ -79,6 +81,8 @@ class ScriptedAgent:
 
         queue: asyncio.Queue[Any] = asyncio.Queue()
         self.history.add(UserMessage(message))
+        self.shown = UserMessage(message).shown
+        message = UserMessage(message).text
         word, _, rest = message.partition(" ")
         self.turn = asyncio.create_task(
             getattr(self, "play_" + word, self.play_say)(queue.put_nowait, rest or word)
@@ -96,6 +100,12 @@ class ScriptedAgent:
         from conversation.event import TextDelta
 
         emit(TextDelta(f"You said: {rest}"))
+
+    async def play_look(self, emit: Any, rest: str) -> None:
+        """`look …`: says what it was shown, in the words of `UserMessage.shown`."""
+        from conversation.event import TextDelta
+
+        emit(TextDelta("I see:\n\n```\n" + self.shown + "\n```"))
 
     async def play_markdown(self, emit: Any, rest: str) -> None:
         from conversation.event import TextDelta

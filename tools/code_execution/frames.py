@@ -42,7 +42,7 @@ class Frames:
             if end < 0 and len(data) - start <= LONGEST:
                 self._held = data[start:]
                 return b"".join(kept)
-            if end < 0 or not self._take(data[start + len(self._begin) : end]):
+            if end < 0 or end - start > LONGEST or not self._take(data[start + len(self._begin) : end]):
                 kept.append(data[start : start + 1])
                 data = data[start + 1 :]
                 continue

@@ -17,7 +17,7 @@ from conversation.event import Event, TurnFinished, TurnStarted
 from model_tools import handle_function_call
 from models.scripted import ScriptedModel
 from run_agent import AIAgent
-from settings import Settings, trust
+from settings import GateSettings, Settings, trust
 from tests.agent.bench_tools import calls, text
 from tools.terminal_tool import cleanup_vm
 
@@ -192,8 +192,6 @@ def test_the_hooks_of_a_folder_count_only_where_it_is_trusted(
 @pytest.mark.parametrize("mode", ["yolo", "auto-edit"])
 def test_a_tool_cannot_change_the_hooks_unasked(home: Path, tmp_path: Path, mode: str) -> None:
     """Neither those of the person, in no mode, nor those of the folder, but where everything is allowed."""
-    from settings import GateSettings
-
     own = home / ".hermes" / "config.yaml"
     theirs = tmp_path / ".hermes" / "config.yaml"
     writes = [("write_file", {"path": str(path), "content": "hooks: []"}) for path in (own, theirs)]
@@ -219,3 +217,38 @@ def test_the_environment_of_a_hook_is_that_of_the_agent_without_its_keys(tmp_pat
     assert "LANG=C.UTF-8" in seen
     assert "MY_API_KEY" not in seen
     assert f"HERMES_SESSION_ID={agent.session_id}" in seen
+
+
+def test_calls_from_a_script_pass_through_the_hooks(tmp_path: Path) -> None:
+    no = HookSettings("before_tool", "echo 'nothing is written' >&2; exit 2", tools=["write_file"])
+    seen = HookSettings("after_tool", "cat >> log; echo >> log")
+    script = (
+        "from hermes_tools import read_file, write_file\n"
+        "read_file(path='b.txt')\nprint('went on')\nwrite_file(path='a.txt', content='x')\n"
+    )
+    (tmp_path / "b.txt").write_text("seven")
+    agent = AIAgent(
+        chat_model=ScriptedModel([calls(("execute_code", {"code": script})), text("Done.")]),
+        settings=Settings(hooks=[no, seen], gate=GateSettings(mode="yolo")), cwd=str(tmp_path),
+    )  # fmt: skip
+    _MADE.append(agent)
+    agent.run_conversation("Write.")
+    assert not (tmp_path / "a.txt").exists()
+    assert [each["tool"] for each in log_of(tmp_path)] == ["read_file", "execute_code"]
+    assert "nothing is written" in log_of(tmp_path)[1]["content"]
+
+
+def test_helpers_have_the_hooks_of_who_made_them(tmp_path: Path) -> None:
+    no = HookSettings("before_tool", "echo 'nothing is written' >&2; exit 2", tools=["write_file"])
+    write = calls(("write_file", {"path": "a.txt", "content": "x"}))
+    steps = [calls(("delegate_task", {"task": "Write a.txt."})), write, text("It is refused."), text("Well.")]
+    agent = AIAgent(
+        chat_model=ScriptedModel(steps), cwd=str(tmp_path),
+        settings=Settings(hooks=[no, noting("session_start")], gate=GateSettings(mode="yolo")),
+    )  # fmt: skip
+    _MADE.append(agent)
+    agent.run_conversation("Have it written.")
+    assert not (tmp_path / "a.txt").exists()
+    sessions = [each["session_id"] for each in log_of(tmp_path)]
+    assert len(sessions) == len(set(sessions)) == 2
+    assert sessions[0] == agent.session_id

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tools.network.fetch import FetchError, Limits, fetch
 from tools.web.backend import Crawl, Hit, Page, WebError
-from tools.web.child import ChildError, in_child
+from tools.web.child import ChildError, Children
 from tools.web.robots import MOST_BYTES, NOTHING_ALLOWED, Robots, read_robots
 
 if TYPE_CHECKING:
@@ -32,18 +32,19 @@ class DirectBackend:
         self._web = web
         self._guard = guard
         self._environ = environ
+        self._readers = Children()
 
     async def search(self, query: str, limit: int) -> list[Hit]:
         """See `WebBackend.search`. The engines are those of `web.search_engine`."""
         names = {*_FOR_SEARCHES, *(name.lower() for name in _FOR_SEARCHES)}
+        child = Children({name: self._environ[name] for name in names if name in self._environ})
+        engines, seconds = self._web.search_engine, self._web.timeout
         try:
-            found = await in_child(
-                "search", query=query, limit=limit, engines=self._web.search_engine,
-                seconds=self._web.timeout,
-                environ={name: self._environ[name] for name in names if name in self._environ},
-            )  # fmt: skip
+            found = await child.do("search", seconds=seconds, query=query, limit=limit, engines=engines)
         except ChildError as error:
             raise WebError(f"the search failed: {error}") from None
+        finally:
+            await child.aclose()
         return [Hit(*row) for row in found["hits"]]
 
     async def extract(self, urls: Sequence[str]) -> list[Page]:
@@ -59,7 +60,7 @@ class DirectBackend:
         return await crawler.run(url)
 
     async def aclose(self) -> None:
-        """Nothing is kept open."""
+        await self._readers.aclose()
 
     async def _read(self, url: str) -> Page:
         from tools.web.page_text import page_of
@@ -68,7 +69,7 @@ class DirectBackend:
             fetched = await fetch(url, guard=self._guard, limits=self._limits())
         except FetchError as error:
             return Page(url, error=str(error))
-        page = await page_of(fetched, self._web.timeout)
+        page = await page_of(fetched, self._readers, self._web.timeout)
         return page if fetched.url == url else replace(page, asked=url)
 
     async def _robots(self, url: str) -> Robots:

@@ -23,7 +23,7 @@ _CRAWL_TIMES = 8
 """A crawl may take as many times as long as one page."""
 _FIRST_LOOK, _LAST_LOOK = 0.25, 3.0
 """Seconds between two looks at a crawl that runs; the service tells of its end to nobody."""
-_GRACE = 5.0
+_GRACE = 2.0
 """Seconds that the service has to say itself that a page took too long."""
 _DIRECT = "or set web.backend: direct to do without"
 

@@ -253,7 +253,8 @@ class _Alarm:
 
     def __enter__(self) -> None:
         signal.signal(signal.SIGALRM, self._ring)
-        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+        # Again and again: where Python calls back for itself, an exception is not heard.
+        signal.setitimer(signal.ITIMER_REAL, self._seconds, 0.1)
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ class PageFiles:
     def __init__(self) -> None:
         self._folder = ""
         self._count = 0
+        self._making = asyncio.Lock()
         self._sandbox: Sandbox | None = None
 
     async def keep(self, sandbox: Sandbox, url: str, markdown: str) -> str:
@@ -26,12 +28,9 @@ class PageFiles:
         Raises:
             OSError, SandboxError: it cannot be written.
         """
-        if not self._folder:
-            code, out = await sandbox.run(["sh", "-c", _MAKE], timeout=_SECONDS, max_bytes=4_096)
-            folder = out.decode("utf-8", "replace").strip()
-            if code or not folder.startswith("/"):
-                raise SandboxError("no temporary folder can be made there")
-            self._folder, self._sandbox = sandbox.canonical(folder), sandbox
+        async with self._making:
+            if not self._folder:
+                self._folder, self._sandbox = await _new_folder(sandbox), sandbox
         self._count += 1
         path = f"{self._folder}/{self._count:02d}-{_name(url)}.md"
         await sandbox.write_file(path, markdown.encode(), mode=0o600)
@@ -41,6 +40,14 @@ class PageFiles:
         folder, self._folder = self._folder, ""
         if folder and self._sandbox and self._sandbox.confinement.kind not in _ENDS_WITH_ITS_PLACE:
             await self._sandbox.run(["rm", "-rf", "--", folder], timeout=_SECONDS, max_bytes=4_096)
+
+
+async def _new_folder(sandbox: Sandbox) -> str:
+    code, out = await sandbox.run(["sh", "-c", _MAKE], timeout=_SECONDS, max_bytes=4_096)
+    folder = out.decode("utf-8", "replace").strip()
+    if code or not folder.startswith("/"):
+        raise SandboxError("no temporary folder can be made there")
+    return sandbox.canonical(folder)
 
 
 def _name(url: str) -> str:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from tools.network.charset import decode_text
 from tools.network.fetch import Fetched
 from tools.web.backend import Link, Page
-from tools.web.child import ChildError, in_child
+from tools.web.child import ChildError, Children
 from tools.web.plain import LONGEST_LINE, one_line, plain, wrapped
 
 _HTML = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.I | re.S)
@@ -24,8 +24,8 @@ _SNIFFED = frozenset({"", "application/octet-stream", "binary/octet-stream", "ap
 _HEAD = 4_096
 
 
-async def page_of(fetched: Fetched, seconds: float) -> Page:
-    """The page as Markdown or plain text, `seconds` at most; what is no text has an `error`."""
+async def page_of(fetched: Fetched, children: Children, seconds: float) -> Page:
+    """The page as Markdown or plain text; what is no text, or needs more than `seconds`, has an `error`."""
     url = fetched.url
     if fetched.status >= HTTPStatus.BAD_REQUEST:
         return Page(url, error=_status_told(fetched.status))
@@ -36,9 +36,9 @@ async def page_of(fetched: Fetched, seconds: float) -> Page:
     kind = _kind(media, fetched.body)
     if kind == "html":
         text = await asyncio.to_thread(decode_text, fetched.body, fetched.content_type)
-        page = await _in_child("html", url, text.encode("utf-8", "replace"), seconds)
+        page = await _in_child(children, "html", url, text.encode("utf-8", "replace"), seconds)
     elif kind == "pdf":
-        page = await _in_child("pdf", url, fetched.body, seconds)
+        page = await _in_child(children, "pdf", url, fetched.body, seconds)
     elif kind == "text":
         text = await asyncio.to_thread(decode_text, fetched.body, fetched.content_type)
         page = Page(url, *await asyncio.to_thread(_as_it_is, text, media))
@@ -63,9 +63,9 @@ def _kind(media: str, body: bytes) -> str:
     return "html" if _HTML.match(body[:_HEAD].decode("latin-1")) else "text"
 
 
-async def _in_child(job: str, url: str, body: bytes, seconds: float) -> Page:
+async def _in_child(children: Children, job: str, url: str, body: bytes, seconds: float) -> Page:
     try:
-        found = await in_child(job, body, url=url, seconds=seconds)
+        found = await children.do(job, body, url=url, seconds=seconds)
     except ChildError as error:
         return Page(url, error=f"it cannot be read: {error}")
     links = tuple(Link(address, text) for address, text in found["links"])

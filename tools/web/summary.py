@@ -30,7 +30,11 @@ async def summarized(runtime: ToolRuntime, page: Page, query: str) -> tuple[str,
     # What stands in the page cannot end it: no line of it is the mark that ends it.
     mark = "PAGE-TEXT-ENDS-HERE"
     data = text.replace(mark, "")
-    prompt = _PROMPT.read_text(encoding="utf-8").format(purpose=purpose, url=page.url, page=data, mark=mark)
+    prompt = (
+        _PROMPT.read_text(encoding="utf-8")
+        .strip()
+        .format(purpose=purpose, url=page.url, page=data, mark=mark)
+    )
     choice = runtime.settings.auxiliary.summary
     try:
         summary = await ask_model(runtime, choice, prompt, max_tokens=_MOST_TOKENS)

@@ -133,7 +133,6 @@ def test_the_text_of_strangers_is_marked_and_its_addresses_are_known(
         "/a", '<nav><a href="/hidden?in=nav">n</a></nav><p><a href="/b?q=1">b</a>, <i>and</i></p>' + LONG
     )
     gate = workshop.runtime.gate
-    assert not gate.exposure.untrusted
     extract(workshop, url)
     assert gate.exposure.untrusted == "what came from web_extract"
     assert gate.addresses.knows(site.url("/b?q=1"))

@@ -27,14 +27,11 @@ def server() -> Iterator[FakeFirecrawl]:
 
 
 def call(
-    tmp_path: Path, server: FakeFirecrawl, name: str, *, key: str = "fc-key", settings: dict[str, Any] | None = None,
-    **arguments: Any,
-) -> Called:  # fmt: skip
+    tmp_path: Path, server: FakeFirecrawl, name: str, *, key: str = "fc-key", **arguments: Any
+) -> Called:
     secrets = {"FIRECRAWL_API_KEY": key} if key else {}
-    workshop = web_workshop(
-        tmp_path, secrets=secrets, **{"api_url": server.url, "timeout": 3.0, **(settings or {})}
-    )
-    return workshop.call(name, **arguments)
+    web = {"api_url": server.url, "timeout": 3.0, **arguments.pop("settings", {})}
+    return web_workshop(tmp_path, secrets=secrets, **web).call(name, **arguments)
 
 
 def document(url: str, markdown: str = "# Hi", **more: Any) -> dict[str, Any]:

@@ -102,9 +102,7 @@ def test_a_search_that_hangs_ends_with_its_time(tmp_path: Path) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections and never answers
         took: list[socket.socket] = []
-        threading.Thread(
-            target=lambda: [took.append(mute.accept()[0]) for _ in range(50)], daemon=True
-        ).start()
+        threading.Thread(target=lambda: took.extend(mute.accept()[0] for _ in range(50)), daemon=True).start()
         began = time.monotonic()
         called = search(tmp_path, mute.getsockname()[1], timeout=1.0)
     assert called.status == "error"

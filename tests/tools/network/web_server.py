@@ -20,7 +20,7 @@ class Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
         self.reader, self.writer = reader, writer
         line, *fields = head.decode("latin-1").split("\r\n")
-        self.method, self.target, _ = line.split(" ", 2)
+        self.method, self.target, *_ = [*line.split(" "), "", ""]
         pairs = (field.split(":", 1) for field in fields if ":" in field)
         self.headers = {name.lower(): value.strip() for name, value in pairs}
 

@@ -26,7 +26,7 @@ _MOST_URLS = 5
 _MOST_HITS = 20
 _MOST_PAGES = 50
 _LONGEST_QUERY = 400
-"""Characters. Search engines take no more, and a query is no way to send a text somewhere."""
+"""Characters. Search engines take few more, and a query is no way to send a text somewhere."""
 _CRAWL_ROOM = 4
 """All pages of a crawl together may have as many times the characters of one page (web.page_limit)."""
 
@@ -58,7 +58,8 @@ def _describe_extract(runtime: ToolRuntime, arguments: dict[str, Any]) -> Effect
 def _describe_crawl(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
     url = arguments["url"] = whole_url(arguments["url"])
     summary = f"read {url} and pages it links to"
-    if wanted := arguments.get("instructions", ""):
+    if arguments.get("instructions", "").strip():
+        wanted = arguments["instructions"] = _checked_query(arguments["instructions"])
         summary += f", looking for: {wanted}"
     return EffectRequest("web_crawl", ("read", "net"), summary, grant=_grant([url]), urls=(url,))
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+from dataclasses import replace
 from http import HTTPStatus
 
 from tools.network.charset import decode_text
@@ -44,8 +45,10 @@ async def page_of(fetched: Fetched, children: Children, seconds: float) -> Page:
         page = Page(url, *await asyncio.to_thread(_as_it_is, text, media))
     else:
         return Page(url, error=_no_text(media, kind))
+    if page.error:
+        return Page(url, error="; ".join([page.error, *notes]))
     note = "; ".join(each for each in (*notes, page.note) if each)
-    return Page(page.url, page.title, page.markdown, page.error, note, links=page.links)
+    return replace(page, note=note)
 
 
 def _kind(media: str, body: bytes) -> str:

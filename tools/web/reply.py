@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ _LEAST = 500
 """Characters that a page may have, however many there are."""
 _MOST_NOTED = 500_000
 """Characters of a page whose addresses count as found."""
+_BETWEEN = re.compile(r"[^\x21-\x7e]|[\[\]]|\)(?=\S)")
+"""What may stand right behind an address, or between two, in Markdown and in other scripts."""
 
 
 def hit_rows(hits: Sequence[Hit]) -> list[dict[str, str]]:
@@ -70,5 +73,7 @@ async def _row(runtime: ToolRuntime, page: Page, query: str, room: int) -> dict[
 
 def _note_addresses(runtime: ToolRuntime, page: Page) -> None:
     """Addresses stood in the page before the model read it, whether they are shown or only in the file."""
-    runtime.gate.addresses.note(page.markdown[:_MOST_NOTED])
+    text = page.markdown[:_MOST_NOTED]
+    runtime.gate.addresses.note(text)
+    runtime.gate.addresses.note(_BETWEEN.sub(" ", text))
     runtime.gate.addresses.note("\n".join(link.url for link in page.links))

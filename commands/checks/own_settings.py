@@ -123,4 +123,4 @@ def _matches_any(pattern: str) -> bool:
     from tools.catalog import TOOL_MODULES, third_party_tools
 
     names = [*TOOL_MODULES, *(name for name, _ in third_party_tools())]
-    return pattern.startswith("mcp") or any(fnmatchcase(name, pattern) for name in names)
+    return pattern.startswith("mcp_") or any(fnmatchcase(name, pattern) for name in names)

@@ -94,8 +94,10 @@ def with_cache_markers(messages: Any) -> list[WireMessage]:
         message = marked[index]
         content = message["content"]
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-        parts[-1] = {**parts[-1], "cache_control": CACHE_MARKER}
-        marked[index] = {**message, "content": parts}
+        texts = [at for at, part in enumerate(parts) if part.get("type") == "text"]  # no other part may be
+        if texts:
+            parts[texts[-1]] = {**parts[texts[-1]], "cache_control": CACHE_MARKER}
+            marked[index] = {**message, "content": parts}
     return marked
 
 

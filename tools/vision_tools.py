@@ -13,7 +13,7 @@ from tools.auxiliary import answer_of, chosen_name, is_main, sees_images, why_no
 from tools.pictures import MOST_BYTES, Picture, PictureError, check_picture, read_picture, size_told
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
-from tools.tool import error_reply, ok_reply, tool
+from tools.tool import ArgumentError, error_reply, ok_reply, tool
 
 if TYPE_CHECKING:
     from configuration.tool_settings import ModelChoice
@@ -45,7 +45,9 @@ def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
 
 
 def _as_path(image: str) -> str:
-    """Models also write file URLs."""
+    """Models also write file URLs, and data URLs, which they cannot know."""
+    if image.lower().startswith("data:"):
+        raise ArgumentError("image is a path or an http(s) URL, not the picture itself")
     if not image.lower().startswith("file://"):
         return image
     return unquote(urlsplit(image).path)

@@ -101,3 +101,14 @@ def test_a_blind_model_reads_what_pictures_there_are_and_nothing_else_changes() 
     assert sent[-1] == {"role": "user", "content": "look\n[picture: image/png, 6 KB]"}
     assert request.messages == before
     assert request_body(ModelSettings(), LOCAL, "m", request)["messages"] is request.messages
+
+
+def test_the_mark_for_the_cache_stands_on_text_and_never_on_a_picture() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "look"}, picture]},
+        {"role": "user", "content": [picture]},
+    ]
+    first, second = with_cache_markers(messages)
+    assert [sorted(part) for part in first["content"]] == [["cache_control", "text", "type"], sorted(picture)]
+    assert second["content"] == [picture]

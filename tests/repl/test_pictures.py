@@ -68,6 +68,14 @@ def test_a_picture_dropped_into_the_terminal_is_shown_by_its_path(repl: Terminal
     assert "[picture: my shot.gif, 51 bytes]" in repl.wait_for("[picture: image/gif, 1 KB]")
 
 
+def test_a_plain_terminal_shows_pictures_too(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(drawn.png())
+    repl = start(environ={"TERM": "dumb"})
+    repl.wait_for("❯")
+    repl.enter("look @red.png")
+    assert "[picture: red.png, 74 bytes]" in repl.wait_for(SEEN)
+
+
 def test_a_picture_that_is_none_is_told_in_one_line_and_the_text_goes(repl: Terminal, tmp_path: Path) -> None:
     (tmp_path / "red.png").write_text("just words\n")
     repl.send("look @red.png @none.png \r")

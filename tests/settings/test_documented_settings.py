@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "cli-config.yaml"
 NOT_PRODUCT = {"tests", "benchmarks", "build", "dist", ".venv"}
 
-CALLED = {"retry": {"limits"}, "terminal": {"limits"}}
+CALLED = {
+    "retry": {"limits"},
+    "terminal": {"limits"},
+    "auxiliary.vision": {"choice"},
+    "auxiliary.summary": {"choice"},
+}
 """Other names under which the product holds a section, beside its own and `settings`."""
 
 

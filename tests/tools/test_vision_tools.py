@@ -144,7 +144,7 @@ def test_files_that_are_no_pictures_are_named_and_nothing_is_asked(tmp_path: Pat
         shop.put("drawing.svg", drawn.SVG)
         for name, word in (
             ("none.png", "does not exist"), ("notes.png", "is text"), ("drawing.svg", "SVG"),
-            ("huge.png", "100.0 MB"), (".", "a folder"),
+            ("huge.png", "100.0 MB"), (".", "a folder"), ("data:image/png;base64,AA", "not the picture"),
         ):  # fmt: skip
             called = shop.call("vision_analyze", image=name, question="?")
             assert called.status == "error"

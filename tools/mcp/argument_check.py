@@ -25,10 +25,18 @@ def checked_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[s
     """
     plain = _Plain(schema).top()
     given = _as_wanted(plain, arguments)
-    problem = _problem(plain, given)
+    problem = _problem(plain, given) or _unsendable(given)
     if problem:
         raise ArgumentError(f"{tool}: {problem}")
     return given
+
+
+def _unsendable(given: dict[str, Any]) -> str:
+    try:
+        json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        return f"the arguments are no JSON: {str(error)[:200]}"
+    return ""
 
 
 def _problem(schema: dict[str, Any], given: dict[str, Any]) -> str:

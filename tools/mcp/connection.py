@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from configuration.version import VERSION
 from tools.mcp.http_streams import http_streams
 from tools.mcp.launch import Launch
-from tools.mcp.server_process import ServerProcess
+from tools.mcp.server_process import LONGEST_MESSAGE, ServerProcess
 from tools.mcp.trouble import ServerError
 
 if TYPE_CHECKING:
@@ -101,9 +102,12 @@ class Connection:
         self.list_is_stale = False
         listed: dict[str, Mapping[str, Any]] = {}
         cursors: set[str] = set()
-        cursor = ""
+        cursor, size = "", 0
         for _ in range(MOST_PAGES):
             page = await self._answer(self._page(cursor), "its list of tools")
+            size += len(json.dumps(page))
+            if size > LONGEST_MESSAGE:
+                raise ServerError(f"the MCP server {self.name} has a list of tools that does not end")
             for tool in page["tools"]:
                 if isinstance(tool, Mapping) and isinstance(tool.get("name"), str):
                     listed.setdefault(tool["name"], tool)

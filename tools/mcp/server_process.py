@@ -50,6 +50,7 @@ class ServerProcess:
         self._lifeline: Lifeline | None = None
         self._stderr = bytearray()
         self._asked: dict[int, None] = {}
+        self._is_over = False
         self.stray_lines = 0
         """Lines on stdout that are no message."""
 
@@ -64,7 +65,8 @@ class ServerProcess:
 
     def kill(self) -> None:
         """At once, the whole tree; what still waits for it is woken."""
-        kill_tree(self._identity, self._groups())
+        if not self._is_over:  # later its group may be another's
+            kill_tree(self._identity, self._groups())
 
     @contextlib.asynccontextmanager
     async def streams(self) -> AsyncIterator[tuple[Any, Any]]:
@@ -203,6 +205,7 @@ class ServerProcess:
                 await end_tree(self._identity, self._groups(), TERM_GRACE)
         finally:
             self.kill()
+            self._is_over = True
             self._lifeline.close()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TERM_GRACE):  # no pipe is held any more

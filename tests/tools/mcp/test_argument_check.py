@@ -64,6 +64,14 @@ def test_wrong_arguments_are_named_before_anything_is_sent(arguments: dict[str, 
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "value", ["\ud800", float("nan"), float("inf")], ids=["half a character", "nan", "inf"]
+)
+def test_what_is_no_json_is_not_sent(value: Any) -> None:
+    with pytest.raises(ArgumentError, match="no JSON"):
+        check(text="a", loose=value)
+
+
 def test_a_long_wrong_value_is_not_told_whole() -> None:
     with pytest.raises(ArgumentError) as caught:
         check(text="a", where="x" * 100_000)

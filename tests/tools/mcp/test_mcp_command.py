@@ -89,7 +89,7 @@ def test_what_a_description_hides_is_spelled_out_and_a_cursed_tool_refused(home:
     assert "characters that can hide or move text are taken out for the model" in told
     assert "'line␤break'" in told or "line\\nbreak" in told
     assert "even when cut" in told
-    assert told.count("is not used: ") == 3
+    assert told.count("is not used: ") == 4
 
 
 @pytest.mark.long

@@ -14,11 +14,14 @@ import pytest
 from configuration.home import hermes_home
 from configuration.tool_settings import McpServerSettings
 from model_tools import handle_function_call, select_tools
+from safety.gate import Gate, Mode
+from sandboxes.local import LocalSandbox
 from settings import Settings, ToolsetSettings, ToolsSettings
 from tests.tools.mcp.counter import UNRULY, unruly
 from tools.catalog import UnknownToolError, load_tool, own_toolsets
 from tools.mcp.approval import Approval, approval_file, approve, fingerprint
 from tools.mcp.definition import read_definition
+from tools.runtime import ToolRuntime
 from tools.surroundings import Surroundings
 from toolsets import ToolsetError
 
@@ -230,3 +233,31 @@ def test_a_call_by_name_finds_the_servers_of_the_settings(home: Path) -> None:
         assert "error" in json.loads(handle_function_call("mcp_u_nothing", {}, task_id="m"))
     finally:
         cleanup_vm("m")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "mode", "verdict"),
+    [
+        ([], "ask", "ask"),
+        (["read"], "ask", "allow"),
+        (["*"], "auto-edit", "allow"),
+        (["write"], "ask", "ask"),
+        (["read"], "deny", "deny"),
+        ([], "auto-edit", "ask"),
+        ([], "yolo", "allow"),
+    ],
+)
+def test_the_gate_knows_what_the_settings_allow(
+    allowed: list[str], mode: Mode, verdict: str, tmp_path: Path
+) -> None:
+    server = unruly(allowed=allowed)
+    approved("files", server, "read", "write")
+    place = around({"files": server})
+    tool = load_tool("mcp_files_read", place)
+    gate = Gate(mode, workspace=str(tmp_path), explicit=True)
+    runtime = ToolRuntime("t", LocalSandbox("t", str(tmp_path)), gate, around=place, settings=place.settings)
+    assert gate.decide(tool.effect_request(runtime, {"text": "a"})).verdict == verdict
+    gate.note_untrusted("a page")
+    gate.note_private("a key")
+    exposed = gate.decide(tool.effect_request(runtime, {"text": "a"})).verdict
+    assert exposed == ("deny" if mode == "deny" else "ask")

@@ -14,7 +14,16 @@ import toolsets
 from model_tools import added_toolsets
 from safety.terminal_text import neutralize
 from settings import ToolsetSettings
-from tools.catalog import TOOL_MODULES, available_tools, third_party_tools, unusable_servers, with_servers
+from tools.catalog import (
+    TOOL_MODULES,
+    BrokenToolError,
+    UnknownToolError,
+    available_tools,
+    load_tool,
+    third_party_tools,
+    unusable_servers,
+    with_servers,
+)
 from tools.surroundings import Surroundings, surroundings_here
 from toolsets import TOOLSETS, ToolsetError
 
@@ -82,14 +91,14 @@ def listing(around: Surroundings) -> Listing:
     names = dict.fromkeys(
         [*TOOL_MODULES, *(each for tools in resolved.values() for each in tools), *packages]
     )
-    usable, unavailable = available_tools(names, around)
+    _, unavailable = available_tools(names, around)
     unavailable += unusable_servers(added, around)
     facts = _Facts(
         settings.enabled,
         _chosen("enabled", with_servers(settings.enabled, around), added, problems),
         _chosen("disabled", settings.disabled, added, problems),
         packages, set(settings.custom), resolved,
-        costs={tool.name: tool.tokens for tool in usable},
+        costs={name: _tokens(name, around) for name in names},
         reasons={each.name: each.reason for each in unavailable},
     )  # fmt: skip
     rows = [_tool_row(name, facts) for name in names]
@@ -137,6 +146,14 @@ def _chosen(
         except ToolsetError as error:
             problems.append(f"tools.{key}: {error}")
     return chosen
+
+
+def _tokens(name: str, around: Surroundings) -> int:
+    """What it costs, or would; 0 where there is no such tool."""
+    try:
+        return load_tool(name, around).tokens
+    except (UnknownToolError, BrokenToolError):
+        return 0
 
 
 def _tool_row(name: str, facts: _Facts) -> ToolRow:

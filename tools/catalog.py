@@ -201,6 +201,10 @@ def _checked(name: str, found: object, owner: str) -> Tool:
         )
     if found.name != name:
         raise BrokenToolError(f"{owner} adds {name!r}, but the tool calls itself {found.name!r}")
+    try:
+        found.schema()
+    except TypeError as error:
+        raise BrokenToolError(f"{owner}: no model can be told the parameters of {name!r}: {error}") from None
     return found
 
 

@@ -104,6 +104,11 @@ def test_a_package_cannot_replace_a_built_in_tool(packages: Path) -> None:
         ("", "", "bad_tool"),
         (GOOD.format(name="other_name"), "bad_package:other_name", "calls itself 'other_name'"),
         ("import sys; sys.exit(3)", "", "SystemExit"),
+        (
+            GOOD.format(name="bad_tool").replace("text: str", "text: bytes"),
+            "",
+            "no model can be told the parameters",
+        ),
     ],
 )
 def test_a_broken_package_is_named_with_its_reason_and_takes_nothing_down(

@@ -21,6 +21,14 @@ IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_NO_WEB_PORTS = {
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103,
+    104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513,
+    514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719,
+    1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679,
+    6697, 10080,
+}  # fmt: skip
+"""Other protocols live there, and some take a request for commands ("bad ports" of the Fetch Standard)."""
 LONGEST_URL = 8_000
 """Characters; servers and browsers take about as many."""
 
@@ -122,7 +130,11 @@ class AllowedHosts:
 
     def covers(self, host: str, port: int) -> bool:
         """Whether `host`, as `WebAddress` spells it, was named for `port`."""
-        return (host, port) in self._hosts or (host, 0) in self._hosts
+        return self.names(host, port) or (host, 0) in self._hosts
+
+    def names(self, host: str, port: int) -> bool:
+        """Whether just this port of `host` was named."""
+        return (host, port) in self._hosts
 
 
 NONE_ALLOWED = AllowedHosts()
@@ -141,13 +153,15 @@ def why_refused(url: str, allowed: AllowedHosts = NONE_ALLOWED) -> str:
 
 
 def check_address(address: WebAddress, allowed: AllowedHosts = NONE_ALLOWED) -> None:
-    """Raises RefusedAddress where `address` names a private place, and its host is not an allowed one."""
+    """Raises RefusedAddress where `address` must not be gone to for certain, and its host is not allowed."""
     if reason := why_host_refused(address.host, address.port, allowed):
         raise RefusedAddress(reason)
 
 
 def why_host_refused(host: str, port: int, allowed: AllowedHosts = NONE_ALLOWED) -> str:
-    """Why `host`, a name or an address in its usual form, leads to a private place for certain."""
+    """Why `host`, a name or an address in its usual form, must not be connected to, whatever it leads to."""
+    if port in _NO_WEB_PORTS and not allowed.names(host, port):
+        return f"port {port} is not one of the web"
     if allowed.covers(host, port):
         return ""
     if host == "localhost" or host.endswith(".localhost"):

@@ -178,6 +178,9 @@ http://[127.0.0.1]/                             not an IPv6 address
 http://[::ffff:0x7f.1]/                         not an IPv6 address
 http://[fe80::1%25eth0]/                        names a network interface
 http://[fe80::1%eth0]/                          names a network interface
+http://example.com:25/                          port 25 is not one of the web
+https://8.8.8.8:22/                             port 22 is not one of the web
+http://example.com:06667/                       port 6667 is not one of the web
 http://example.com:0/                           not a port
 http://example.com:65536/                       not a port
 http://example.com:99999999999999999999/        not a port
@@ -382,6 +385,11 @@ def test_a_named_host_may_be_private_and_its_neighbours_may_not() -> None:
         "http://[fd00::8]/",
     ):
         assert why_refused(url, allowed), url
+
+
+def test_a_port_that_is_none_of_the_web_has_to_be_named_itself() -> None:
+    assert why_refused("http://wiki:25/", AllowedHosts(["wiki"]))
+    assert why_refused("http://wiki:25/", AllowedHosts(["wiki:25"])) == ""
 
 
 def test_an_allowed_host_is_still_asked_for_in_a_proper_way() -> None:

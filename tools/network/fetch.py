@@ -153,7 +153,8 @@ class _Visit:
         except httpcore2.ProxyError as error:
             raise FetchError("connect", f"the proxy of your environment refused: {error}") from None
         except httpcore2.NetworkError as error:
-            raise FetchError("connect", f"the connection to {address.host} broke: {error}") from None
+            reason = str(error) or "it was closed"
+            raise FetchError("connect", f"the connection to {address.host} broke: {reason}") from None
         except httpcore2.LocalProtocolError as error:
             raise FetchError("protocol", f"the request cannot be sent: {error}") from None
         except httpcore2.ProtocolError as error:
@@ -211,7 +212,7 @@ class _Visit:
         """Reads into `body`. Raises FetchError where it cannot be read to its end."""
         import httpcore2
 
-        unpacker = Unpacker(_header(response, b"content-encoding"))
+        unpacker = Unpacker(",".join(_all_headers(response, b"content-encoding")))
         since, fresh = monotonic(), 0
         chunks = response.aiter_stream()
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from safety.addresses import DEFAULT_PORTS
@@ -25,6 +26,10 @@ def connection_pool(guard: Guard, scheme: str, proxy: Proxy | None) -> AsyncConn
     tls = guard.tls if scheme == "https" else None  # making one takes a while
     if proxy is None:
         return httpcore2.AsyncConnectionPool(ssl_context=tls, network_backend=_backend(guard, None))
+    if proxy.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise FetchError(
+            "connect", f"the proxy of your environment is {proxy.scheme}://…: for that, pip install socksio"
+        )
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     auth = (proxy.user, proxy.password) if proxy.user else None
     known = httpcore2.Proxy(f"{proxy.scheme}://{host}:{proxy.port}", auth=auth)

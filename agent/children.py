@@ -15,13 +15,15 @@ import msgspec
 from agent.asking import Asking
 from agent.assembly import override
 from agent.facts import AgentFacts
+from configuration.tool_settings import ModelChoice
 from conversation.event import Event, Notice, RetryScheduled, TurnFinished
 from conversation.history import History
 from models.chat_model import ChatModel, ModelEvent, ModelRequest
 from safety.gate import Gate
 from safety.redact import Redactor
 from sandboxes.sandbox import Sandbox
-from settings import Settings
+from settings import Settings, SettingsError
+from tools.auxiliary import chosen_settings
 from tools.runtime import HelperReport, SpawnRefused
 from tools.tool import Tool
 from tools.untrusted import source_in
@@ -102,14 +104,17 @@ class Children:
         """See `tools.runtime.SpawnAgent`."""
         self._made += 1
         task_id = f"{self._parent.runtime.task_id}.{self._made}"
-        settings = self._settings(toolsets)
+        if toolsets:
+            self._refuse_more(toolsets)
         async with self._places():
-            return await self._work(self._plan(task_id, settings, call_id, tell), message, tell)
+            plan = self._plan(task_id, self._settings(toolsets), call_id, tell)
+            try:
+                agent = self._make(plan)
+            except (SettingsError, ValueError) as error:
+                raise SpawnRefused(f"a helper cannot be made: {error}") from error
+            return await self._work(agent, message, tell)
 
-    async def _work(self, plan: ChildPlan, message: str, tell: Callable[[str], None]) -> HelperReport:
-        exposure = plan.inherited.gate.exposure
-        before = exposure.untrusted
-        agent = self._make(plan)
+    async def _work(self, agent: ChildAgent, message: str, tell: Callable[[str], None]) -> HelperReport:
         finished: TurnFinished | None = None
         try:
             async with contextlib.aclosing(agent.events(message)) as events:
@@ -128,7 +133,7 @@ class Children:
         read = any(source_in(each.content) for round_ in agent.history.rounds for each in round_.results)
         return HelperReport(
             finished.text, finished.outcome, finished.reason, finished.requests, finished.usage,
-            path.stem if path is not None else "", read or bool(exposure.untrusted and not before),
+            path.stem if path is not None else "", read,
         )  # fmt: skip
 
     def _plan(self, task_id: str, settings: Settings, call_id: str, tell: Callable[[str], None]) -> ChildPlan:
@@ -149,12 +154,10 @@ class Children:
         )
 
     def _settings(self, toolsets: Sequence[str]) -> Settings:
-        """The parent's, with fewer tools and turns. Raises SpawnRefused."""
+        """The parent's, with fewer tools and turns."""
         settings = self._parent.settings
         delegate, tools = settings.delegate, settings.tools
         without = [*NOT_FOR_HELPERS, *(["delegation"] if self._depth + 1 >= delegate.max_depth else [])]
-        if toolsets:
-            self._refuse_more(toolsets)
         seconds = settings.agent.max_seconds
         turn = self._parent.asking.turn
         if seconds is not None and turn is not None:
@@ -164,12 +167,13 @@ class Children:
             system_prompt=PROMPT.read_text(encoding="utf-8"),
         )  # fmt: skip
         settings = msgspec.structs.replace(settings, agent=agent)
-        settings = override(settings, "model", name=delegate.model or None)
+        settings = chosen_settings(settings, ModelChoice(name=delegate.model))
         return override(
             settings, "tools", enabled=list(toolsets) or None, disabled=[*tools.disabled, *without]
         )
 
     def _refuse_more(self, toolsets: Sequence[str]) -> None:
+        """Raises SpawnRefused where one of them is unknown, or has tools that the parent has not."""
         settings = self._parent.settings
         own = self._names(settings)
         given = [name for name in settings.tools.enabled if name not in NOT_FOR_HELPERS]

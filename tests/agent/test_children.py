@@ -249,6 +249,29 @@ def test_a_helper_has_its_own_limit_of_turns(house: House) -> None:
     assert (reply["outcome"], reply["answer"], reply["turns"]) == ("limit", "Last.", 3)
 
 
+def test_helpers_may_have_a_model_of_their_own_at_its_own_price(house: House) -> None:
+    priced = ModelSettings(price_prompt=100.0, price_completion=0.0)
+    agent = house.agent(
+        {"Begin": [delegating("Part"), saying("Done.")], "Part": [saying("Done.")]},
+        settings=Settings(model=priced, delegate=DelegateSettings(model="smaller")),
+    )
+    agent.chat("Begin")
+    [body] = house.bodies("Part")
+    assert (body["model"], house.bodies("Begin")[0]["model"]) == ("smaller", "scripted")
+    assert results(agent)[0]["cost"] is None
+
+
+def test_two_helpers_at_once_share_what_is_left_of_the_limit(house: House) -> None:
+    priced = ModelSettings(price_prompt=100.0, price_completion=0.0)
+    agent = house.agent(
+        {"Begin": [delegating("Part 1", "Part 2"), saying("Done.")], "Part": [running("true")]},
+        settings=Settings(model=priced, agent=AgentSettings(max_cost=0.95, max_repeats=100)),
+    )
+    cost = agent.run_conversation("Begin")["usage"]["cost"]
+    assert 0.95 <= cost < 1.15  # each may have had a request under way
+    assert [reply["outcome"] for reply in results(agent)] == ["limit", "limit"]
+
+
 def test_a_failed_helper_is_an_error_the_parent_goes_on_from(house: House) -> None:
     agent = house.agent(
         {
@@ -423,3 +446,26 @@ def test_rollouts_have_helpers_too_with_task_ids_that_are_the_same_each_time(hou
     agent.chat("Begin")
     assert seen == ["task_7.1", "task_7.2"]
     assert all("session" not in reply for reply in results(agent))
+
+
+@pytest.mark.long
+def test_where_commands_are_held_helpers_share_the_place_and_not_the_shell(house: House) -> None:
+    held = TerminalSettings(sandbox="required", network=False)
+    agent = house.agent(
+        {
+            "Begin": [
+                running("A=parent; echo x > /tmp/shared; mkdir sub; cd sub"),
+                delegating("Part 1", "Part 2"),
+                running("echo $A $PWD $(cat /tmp/shared)"),
+                saying("Done."),
+            ],
+            "Part": [running("echo [$A] $PWD; cd /; echo y >> /tmp/shared"), saying("Done.")],
+        },
+        settings=Settings(terminal=held),
+    )
+    if agent.runtime.sandbox.confinement.kind != "bubblewrap":
+        pytest.skip("bubblewrap does not work here")
+    agent.chat("Begin")
+    assert results(agent)[-1]["output"] == f"parent {house.root}/sub x y y\n"
+    told_back = json.loads(house.bodies("Part 1")[-1]["messages"][-1]["content"])
+    assert told_back["output"] == f"[] {house.root}\n"

@@ -30,7 +30,13 @@ def doctor(as_json: bool, offline: bool) -> int:
     from commands.checks.examination import examine, look_around
     from commands.crash_report import own_redactor, without_secrets
 
-    reports = examine(_checks(), look_around(Path.cwd(), offline=offline))
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise click.ClickException(
+            "the folder you are in does not exist any more; change to another"
+        ) from None
+    reports = examine(_checks(), look_around(here, offline=offline))
     redactor = own_redactor()
     counts = Counter(finding.state for _, findings in reports for finding in findings)
     if as_json:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from commands.checks.finding import Check, Finding, Scene, problem
-from settings import LoadedSettings, SettingsError, is_trusted, load_settings, read_secrets
+from settings import LoadedSettings, SettingsError, hermes_home, is_trusted, load_settings, read_secrets
 
 SECONDS = 4.0
 """How long all of it may take; each check has shorter limits of its own."""
@@ -21,7 +21,8 @@ class Report(NamedTuple):
 
 
 def look_around(cwd: Path, *, offline: bool) -> Scene:
-    """The scene for the checks. Raises nothing: what cannot be read is a finding."""
+    """The scene for the checks; what cannot be read is a finding. Raises SettingsError: there is no home."""
+    hermes_home()
     trusted, trust_problem = False, ""
     try:
         trusted = is_trusted(cwd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from safety.gate import EffectRequest, Gate, Mode, PermissionAnswer
 from sandboxes.local import LocalSandbox
 from settings import Settings
 from tools.catalog import load_tool
+from tools.hooks.hook_process import HookEnd, run_hook_command
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings
 
@@ -220,6 +222,24 @@ def test_a_hook_that_leaves_something_behind_does_not_hold_the_call(tmp_path: Pa
     assert living("3.77")  # it was started on purpose, and stays
     for pid in living("3.77"):
         os.kill(pid, 9)
+
+
+def test_a_hook_that_no_descriptor_is_left_for_is_a_failure(tmp_path: Path) -> None:
+    async def run() -> HookEnd:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, hard))
+        taken = []
+        try:
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError:
+            return await run_hook_command("true", b"", cwd="/", environment={}, timeout=5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for descriptor in taken:
+                os.close(descriptor)
+
+    assert asyncio.run(run()).problem == "it cannot be started: Too many open files"
 
 
 def test_no_zombie_is_left(tmp_path: Path) -> None:

@@ -43,7 +43,10 @@ async def run_hook_command(
     """
     capture = OutputCapture(None, MOST_OUTPUT)
     marker = f"hook-{secrets.token_hex(12)}."
-    reader, writer = os.pipe()
+    try:
+        reader, writer = os.pipe()
+    except OSError as error:
+        return HookEnd(problem=f"it cannot be started: {error.strerror}")
     said = _FirstBytes(reader)
     try:
         with tempfile.TemporaryFile() as stdin:  # a pipe would block, or break, where nobody reads it

@@ -57,7 +57,7 @@ def doctor(as_json: bool, offline: bool) -> int:
 def _checks() -> list[tuple[str, Check]]:
     from commands.checks.home import check_files, check_folder, check_sessions
     from commands.checks.machine import check_hermes, check_programs, check_screen
-    from commands.checks.model import check_keys, check_server, check_way
+    from commands.checks.model import check_key, check_keys, check_server, check_way
     from commands.checks.own_settings import check_hooks, check_settings
     from commands.checks.places import check_place
     from commands.checks.toolsets import check_toolsets
@@ -66,7 +66,7 @@ def _checks() -> list[tuple[str, Check]]:
     return [
         ("Hermes", check_hermes), ("Home", check_folder), ("Home", check_files), ("Home", check_sessions),
         ("Settings", check_settings), ("Settings", check_hooks),
-        ("Model", check_keys), ("Model", check_way), ("Model", check_server),
+        ("Model", check_keys), ("Model", check_way), ("Model", check_server), ("Model", check_key),
         ("Commands", check_place), ("Tools", check_toolsets),
         ("Web", check_web), ("Web", check_browser), ("Web", check_tool_servers),
         ("Programs", check_programs), ("Screen", check_screen),

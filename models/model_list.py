@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -12,7 +13,9 @@ from models.chat_model import ModelError
 from models.failure import FailureContext, bad_body, from_status, from_transport, is_page, web_page
 from models.providers import Endpoint
 
+
 MOST_BYTES = 20_000_000
+"""Of an answer that are read."""
 
 
 class ListedModel(Struct, frozen=True):
@@ -22,45 +25,76 @@ class ListedModel(Struct, frozen=True):
     tools: bool | None = None
 
 
-def ask_for_models(
-    endpoint: Endpoint,
-    *,
-    headers: Mapping[str, str] = {},
-    proxy: str = "",
-    ca_file: str = "",
-    timeout: float = 3.0,
-) -> list[ListedModel]:
-    """The models that `endpoint` lists. It blocks, `timeout` seconds at most.
+class Way(Struct, frozen=True):
+    """How a server is reached, as in the section `model`; `timeout` is in seconds."""
+
+    headers: Mapping[str, str] = {}
+    proxy: str = ""
+    ca_file: str = ""
+    timeout: float = 3.0
+
+
+def ask_for_models(endpoint: Endpoint, way: Way) -> list[ListedModel]:
+    """The models that `endpoint` lists. It blocks.
 
     Raises:
         ModelError: no answer, a refusal, or an answer that is no list of models.
     """
+    found = _models(_ask(endpoint, way, "models"))
+    if found is None:
+        raise bad_body(FailureContext(endpoint, ""), "answered with something else than a list of models")
+    return found
+
+
+def ask_about_key(endpoint: Endpoint, way: Way) -> float | None:
+    """The dollars that the key of OpenRouter may still spend; None if that has no limit. It blocks.
+
+    There the list of models is for everybody, and says nothing of the key
+    (https://openrouter.ai/docs/api/api-reference/api-keys/get-current-key).
+
+    Raises:
+        ModelError: as `ask_for_models`.
+    """
+    body = _ask(endpoint, way, "key")
+    data = body.get("data") if isinstance(body, dict) else None
+    left = data.get("limit_remaining") if isinstance(data, dict) else None
+    return float(left) if isinstance(left, int | float) else None
+
+
+def _ask(endpoint: Endpoint, way: Way, path: str) -> Any:
     import httpx2
 
-    where = FailureContext(endpoint, "", (proxy, *headers.values()))
-    sent = {**endpoint.headers, **headers}
+    where = FailureContext(endpoint, "", (way.proxy, *way.headers.values()))
+    sent = {**endpoint.headers, **way.headers}
     if endpoint.api_key:
         sent["Authorization"] = f"Bearer {endpoint.api_key}"
     try:
         with httpx2.Client(
-            headers=sent, verify=_trust(ca_file), proxy=proxy or None, timeout=timeout,
+            headers=sent, verify=_trust(way.ca_file), proxy=way.proxy or None, timeout=way.timeout,
             # A proxy of the environment cannot reach this machine's own loopback.
-            trust_env=bool(proxy) or not endpoint.is_loopback, follow_redirects=False,
+            trust_env=bool(way.proxy) or not endpoint.is_loopback, follow_redirects=False,
         ) as client:  # fmt: skip
-            answer = client.get(f"{endpoint.base_url.rstrip('/')}/models")
+            with client.stream("GET", f"{endpoint.base_url.rstrip('/')}/{path}") as answer:
+                body = _body(answer.iter_bytes())
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, ImportError) as error:
         raise from_transport(where, error, during_stream=False) from error
     if answer.status_code != 200:
-        raise from_status(where, answer.status_code, dict(answer.headers), answer.text)
-    if is_page(answer.headers.get("content-type", ""), answer.text[:100]):
+        raise from_status(where, answer.status_code, dict(answer.headers), body)
+    if is_page(answer.headers.get("content-type", ""), body):
         raise web_page(where)
     try:
-        found = _models(answer.json())
+        return json.loads(body)
     except (ValueError, RecursionError):
-        found = None
-    if found is None:
-        raise bad_body(where, "answered with something else than a list of models")
-    return found
+        raise bad_body(where, "answered with something that is no JSON") from None
+
+
+def _body(pieces: Iterable[bytes]) -> str:
+    kept = bytearray()
+    for piece in pieces:
+        kept += piece
+        if len(kept) > MOST_BYTES:
+            break
+    return kept.decode("utf-8", "replace")
 
 
 def _trust(ca_file: str) -> ssl.SSLContext | bool:

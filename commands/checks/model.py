@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from commands.checks.finding import Finding, Scene, off, ok, problem, warning
+from models.model_list import Way
 from models.providers import PROVIDERS, Endpoint, default_model, resolve_endpoint, shown_url
 
 SECONDS = 2.5
@@ -78,6 +79,35 @@ def check_server(scene: Scene) -> Iterator[Finding]:
     yield from _ask(scene, endpoint, where, name)
 
 
+def check_key(scene: Scene) -> Iterator[Finding]:
+    """OpenRouter lists its models to everybody, so the key is asked about as well."""
+    endpoint = resolve_endpoint(scene.settings, scene.secrets)
+    if scene.offline or not endpoint.is_openrouter or not endpoint.api_key:
+        return
+    from models.chat_model import ModelError
+    from models.model_list import ask_about_key
+
+    try:
+        left = ask_about_key(endpoint, _way(scene))
+    except ModelError as error:
+        if error.kind in ("auth", "forbidden", "payment"):
+            yield problem("key", str(error), error.hint)
+        return
+    if left is None:
+        yield ok("key", f"{endpoint.title} takes it")
+    elif left > 0:
+        yield ok("key", f"{endpoint.title} takes it; it may still spend ${left:.2f}")
+    else:
+        yield problem(
+            "key", f"what the key at {endpoint.title} may spend is used up", "raise its limit there"
+        )
+
+
+def _way(scene: Scene) -> Way:
+    model = scene.settings.model
+    return Way(model.extra_headers, model.proxy, model.ca_file, SECONDS)
+
+
 def _offline(scene: Scene) -> Finding:
     found = "" if scene.offline else _local_server()
     if found:
@@ -98,11 +128,8 @@ def _ask(scene: Scene, endpoint: Endpoint, where: str, name: str) -> Iterator[Fi
     from models.chat_model import ModelError
     from models.model_list import ask_for_models
 
-    model = scene.settings.model
     try:
-        listed = ask_for_models(
-            endpoint, headers=model.extra_headers, proxy=model.proxy, ca_file=model.ca_file, timeout=SECONDS
-        )
+        listed = ask_for_models(endpoint, _way(scene))
     except ModelError as error:
         if error.status in (404, 405, 501):
             yield warning("server", f"{where} answers, and does not list its models", error.hint)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from commands.checks.model import check_keys, check_server, check_way
+from commands.checks.model import check_key, check_keys, check_server, check_way
 from tests.commands.doctors_patient import Person, answering
 from tests.server.scripted_server import scripted_server
 
@@ -76,7 +76,8 @@ def test_what_the_server_says_of_tools_counts(person: Person, body: Any, state: 
         (500, "{}", "problem", "has a fault (500)"),
         (429, "{}", "problem", "asks to slow down"),
         (200, "<!doctype html><p>Log in", "problem", "a web page instead of the API"),
-        (200, "[1, 2", "problem", "something else than a list of models"),
+        (200, "[1, 2", "problem", "no JSON"),
+        (200, "[1, 2]", "problem", "something else than a list of models"),
         (302, "", "problem", "sends the request elsewhere"),
     ],
 )
@@ -114,3 +115,24 @@ def test_keys_proxies_and_certificates_are_told_without_what_is_secret_in_them(p
     assert KEY not in str(found)
     assert [each.state for each in found] == ["warning", "ok", "problem"]
     assert found[1].text == "http://proxy.example.org:3128 (HTTPS_PROXY)"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state", "word"),
+    [
+        (200, '{"data": {"limit_remaining": 3.5}}', "ok", "it may still spend $3.50"),
+        (200, '{"data": {"limit_remaining": null}}', "ok", "takes it"),
+        (200, '{"data": {"limit_remaining": 0}}', "problem", "is used up"),
+        (401, '{"error": {"code": 401, "message": "Unauthorized"}}', "problem", "refused the key"),
+    ],
+)
+def test_the_key_of_openrouter_is_asked_about_because_its_list_is_for_everybody(
+    person: Person, status: int, body: str, state: str, word: str
+) -> None:
+    person.set("OPENROUTER_API_KEY", KEY)
+    with answering(status, body) as proxy:
+        config = "{{name: x, base_url: 'http://openrouter.ai/api/v1', proxy: '{}'}}"
+        person.has("model: " + config.format(proxy.removesuffix("/v1")) + "\n")
+        found = person.finds(check_key)["key"]
+    assert (found.state, word in found.text) == (state, True), found
+    assert person.finds(check_key, offline=True) == {}

@@ -18,7 +18,8 @@ from tests.tools.network.web_server import Connection
 from tools.network.fetch import Limits
 
 ROOT = Path(__file__).parents[3]
-QUICK = Limits(timeout=1.0, first_byte=0.4, stall=0.3)
+BEGIN, STALL, END = Limits(first_byte=0.4), Limits(stall=0.3), Limits(timeout=1.0)
+"""Each ends one way of being slow, long before the others."""
 
 
 def test_an_endless_page_is_read_up_to_the_limit() -> None:
@@ -74,10 +75,10 @@ async def first_heads_for_ever(connection: Connection) -> None:
 @pytest.mark.parametrize("page", [no_answer, head_by_letters, first_heads_for_ever])
 def test_an_answer_that_does_not_begin_in_time_is_given_up(page: type[Connection]) -> None:
     started = time.monotonic()
-    error = failure_of(page, limits=QUICK)  # type: ignore[arg-type]
+    error = failure_of(page, limits=BEGIN)  # type: ignore[arg-type]
     assert error.kind == "timeout"
     assert "gave no answer within 0.4 s" in str(error)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8
 
 
 def test_a_body_that_comes_by_letters_is_given_up() -> None:
@@ -88,8 +89,8 @@ def test_a_body_that_comes_by_letters_is_given_up() -> None:
             await asyncio.sleep(0.02)
 
     started = time.monotonic()
-    fetched, _ = fetched_from(page, limits=QUICK)
-    assert time.monotonic() - started < 3
+    fetched, _ = fetched_from(page, limits=STALL)
+    assert time.monotonic() - started < 8
     assert 0 < len(fetched.body) < 100
     assert fetched.cut == "the server sent next to nothing for 0.3 s"
 
@@ -99,7 +100,7 @@ def test_a_body_that_never_comes_is_an_error() -> None:
         await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
         await asyncio.sleep(30)
 
-    error = failure_of(page, limits=QUICK)
+    error = failure_of(page, limits=STALL)
     assert error.kind == "timeout"
     assert "sent next to nothing for 0.3 s" in str(error)
 
@@ -112,8 +113,8 @@ def test_a_body_that_is_slow_but_steady_ends_with_the_time_there_is() -> None:
             await asyncio.sleep(0.02)
 
     started = time.monotonic()
-    fetched, _ = fetched_from(page, limits=QUICK)
-    assert 0.9 < time.monotonic() - started < 3
+    fetched, _ = fetched_from(page, limits=END)
+    assert 0.9 < time.monotonic() - started < 8
     assert len(fetched.body) > 2_000
     assert fetched.cut == "it took longer than 1 s"
 
@@ -124,8 +125,8 @@ def test_slow_redirects_share_the_time_of_one_fetch() -> None:
         await connection.redirect(f"/{len(connection.target) * 'x'}")
 
     started = time.monotonic()
-    assert failure_of(page, limits=QUICK).kind == "timeout"
-    assert time.monotonic() - started < 3
+    assert failure_of(page, limits=END).kind == "timeout"
+    assert time.monotonic() - started < 8
 
 
 BOMBS = """

@@ -25,7 +25,7 @@ from sandboxes.backend import place_name
 from settings import Settings, load_settings
 from tools.surroundings import Surroundings
 from tools.surroundings import surroundings as surroundings
-from tools.untrusted import source_in
+from tools.untrusted import is_retold, source_in
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.session_record import ChangeRecord, Header
@@ -165,7 +165,8 @@ def remember_exposure(gate: Gate, history: History) -> None:
         for result in entry.results:
             if source := source_in(result.content):
                 gate.note_untrusted(source)
-                gate.addresses.note(result.content)
+                if not is_retold(source):
+                    gate.addresses.note(result.content)
 
 
 def rescue(writer: SessionWriter) -> str:

@@ -3,6 +3,8 @@
 config.yaml            the person's settings (see settings_file.py)
 .env                   secrets, NAME=VALUE lines, mode 0600
 trusted_folders.json   folders whose own settings may be read, mode 0600
+memory/                the agent's notes, one Markdown file each
+skills/                the person's skills
 logs/                  sessions and trajectories
 """
 

@@ -11,8 +11,10 @@ from tools.memory_notes import MemoryNotes, NoteError, check_note
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings
 from tools.tool import ArgumentError, error_reply, ok_reply, tool
+from tools.untrusted import NOTED
 
 GRANT = "memory notes"
+_AFTER = "written after reading"
 _MOST_LINES = 1_500
 
 
@@ -59,7 +61,9 @@ def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
     if not read:
         return EffectRequest("memory", ("config",), summary, grant=GRANT)
     summary += f"\n\nBefore this, the model has read what others may have written: {read}"
-    return EffectRequest("memory", ("config",), summary, paths=(memory_notes(runtime.around).path(name),))
+    # The folder of the notes may be a link to elsewhere; the home is protected in any case.
+    places = (memory_notes(runtime.around).path(name), str(runtime.around.home))
+    return EffectRequest("memory", ("config",), summary, paths=places)
 
 
 @tool(effects=("read", "config"), requires=check_memory_requirements, describe=_describe)
@@ -75,7 +79,7 @@ async def memory(
         return error_reply(reason)
     notes = memory_notes(runtime.around)
     read = runtime.gate.exposure.untrusted
-    source = f"written after reading {read}" if read else ""
+    source = f"{_AFTER} {read}" if read else ""
     try:
         if action == "list":
             return await asyncio.to_thread(_list, notes)
@@ -103,5 +107,5 @@ def _read(notes: MemoryNotes, name: str) -> ToolReply:
     changed = time.strftime("%Y-%m-%d", time.localtime(note.changed))
     reply = ok_reply(text=note.text, changed=changed, **more)
     if note.source:
-        return ToolReply(reply.content, untrusted=f"note {note.source}")
+        return ToolReply(reply.content, untrusted=f"{NOTED} {note.source.removeprefix(_AFTER).strip()}")
     return reply

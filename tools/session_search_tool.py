@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings
 from tools.tool import error_reply, ok_reply, tool
+from tools.untrusted import EARLIER
 
 if TYPE_CHECKING:
     from trajectories.session_search import Found, FoundSession
 
-SOURCE = "earlier session"
 _MOST = 20
 _SECONDS = 20.0
 """Time for bringing the index up to date; the first time, thousands of sessions may have to be read."""
@@ -43,8 +43,8 @@ async def session_search(runtime: ToolRuntime, query: str = "", limit: int = 5) 
         )
     if not found.sessions:
         return ok_reply(**reply)
-    runtime.gate.note_private(SOURCE)
-    return ToolReply(ok_reply(**reply).content, untrusted=SOURCE)
+    runtime.gate.note_private(EARLIER)
+    return ToolReply(ok_reply(**reply).content, untrusted=EARLIER)
 
 
 async def _search(runtime: ToolRuntime, query: str, limit: int) -> Found:

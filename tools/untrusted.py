@@ -9,6 +9,8 @@ from safety.gate import EffectRequest
 from tools.runtime import ToolReply, ToolRuntime
 
 OUTSIDE = "file outside the working folder"
+EARLIER = "earlier session"
+NOTED = "note written after reading"
 _ON_THIS_MACHINE = frozenset({"none", "bubblewrap", "landlock"})
 
 
@@ -22,10 +24,16 @@ def mark(reply: ToolReply, request: EffectRequest, runtime: ToolRuntime) -> Tool
     source = reply.untrusted
     if source:
         runtime.gate.note_untrusted(source)
-        runtime.gate.addresses.note(reply.content)
+        if not is_retold(source):
+            runtime.gate.addresses.note(reply.content)
     elif reply.status == "ok" and set(request.effects) == {"read"}:
         source = _source_of_files(request.paths, runtime)
     return replace(reply, content=labelled(reply.content, source), untrusted=source) if source else reply
+
+
+def is_retold(source: str) -> bool:
+    """Whether it is the model's own word of another day: an address in it may be one that it made up then."""
+    return source.startswith((EARLIER, NOTED))
 
 
 def labelled(content: str, source: str) -> str:

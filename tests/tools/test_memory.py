@@ -137,6 +137,23 @@ def test_not_even_yolo_lets_a_page_be_noted_where_nobody_is_asked(
     assert "Mine." in (folder / "plan.md").read_text()
 
 
+def test_nor_where_the_folder_of_notes_is_a_link_to_elsewhere(
+    tmp_path: Path, home: Path, folder: Path
+) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    folder.parent.mkdir(exist_ok=True)
+    folder.symlink_to(tmp_path / "dotfiles")
+    desk = Desk(tmp_path, home, "yolo", attended=False)
+    desk.runtime.gate.note_untrusted("web page")
+    assert desk.call("write", "plan", "always run x")["status"] == "denied"
+
+
+def test_an_address_in_a_note_of_others_is_not_known_by_that(desk: Desk, notes: MemoryNotes) -> None:
+    notes.write("rule", "see https://evil.example/?k=1", "written after reading web page")
+    assert "evil.example" in desk.call("read", "rule")["text"]
+    assert not desk.runtime.gate.addresses.knows("https://evil.example/?k=1")
+
+
 def test_a_note_written_after_reading_a_page_says_so_for_ever(desk: Desk, folder: Path, home: Path) -> None:
     desk.runtime.gate.note_untrusted("web page")
     desk.call("write", "rule", "always run x")

@@ -90,6 +90,14 @@ def test_the_gate_hears_that_it_is_private_and_perhaps_others_words(runtime: Too
     assert runtime.gate.decide(sending).verdict == "ask"
 
 
+def test_an_address_the_model_wrote_another_day_is_not_known_by_that(
+    runtime: ToolRuntime, save: Save
+) -> None:
+    save("where?", "https://evil.example/?k=secret")
+    assert "k=secret" in json.dumps(call(runtime, query="evil.example"))
+    assert not runtime.gate.addresses.knows("https://evil.example/?k=secret")
+
+
 def test_the_running_session_is_left_out(runtime: ToolRuntime, save: Save) -> None:
     earlier, runtime.session_id = save("apples"), save("apples")
     assert [each["id"] for each in call(runtime, query="apples")["sessions"]] == [earlier]

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as some
 
 from conversation.blocking import run_blocking
 from model_tools import call_tool
+from safety.confinement import Confinement, ConfinementKind
 from safety.gate import Gate
 from sandboxes.local import LocalSandbox
 from settings import Settings
@@ -357,3 +359,16 @@ def test_the_example_is_a_good_skill_and_its_script_runs(
     printed = subprocess.run([script], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert printed.startswith("since: v1\n")
     assert "Change 2" in printed and "file2" in printed and "Change 1" not in printed
+
+
+@pytest.mark.parametrize("kind", get_args(ConfinementKind))
+@pytest.mark.parametrize("whose", ["own", "project"])
+def test_the_folder_is_told_where_commands_can_reach_it(
+    kind: ConfinementKind, whose: str, put: Put, runtime: ToolRuntime, project: Path, own: Path
+) -> None:
+    folder = put("deploy", under=own if whose == "own" else project / ".hermes" / "skills")
+    runtime.around = replace(runtime.around, trusted=True)
+    runtime.sandbox.confinement = Confinement(kind)
+    view = call(runtime, "skill_view", name="deploy")
+    reached = kind == "none" or (whose == "project" and kind in ("bubblewrap", "landlock"))
+    assert (view.get("folder") == str(folder), "scripts" in view) == (reached, not reached)

@@ -13,7 +13,6 @@ from models.chat_model import ModelError
 from models.failure import FailureContext, bad_body, from_status, from_transport, is_page, web_page
 from models.providers import Endpoint
 
-
 MOST_BYTES = 20_000_000
 """Of an answer that are read."""
 
@@ -68,14 +67,18 @@ def _ask(endpoint: Endpoint, way: Way, path: str) -> Any:
     sent = {**endpoint.headers, **way.headers}
     if endpoint.api_key:
         sent["Authorization"] = f"Bearer {endpoint.api_key}"
+    # A proxy of the environment cannot reach this machine's own loopback.
+    trust_env = bool(way.proxy) or not endpoint.is_loopback
+    url = f"{endpoint.base_url.rstrip('/')}/{path}"
     try:
-        with httpx2.Client(
-            headers=sent, verify=_trust(way.ca_file), proxy=way.proxy or None, timeout=way.timeout,
-            # A proxy of the environment cannot reach this machine's own loopback.
-            trust_env=bool(way.proxy) or not endpoint.is_loopback, follow_redirects=False,
-        ) as client:  # fmt: skip
-            with client.stream("GET", f"{endpoint.base_url.rstrip('/')}/{path}") as answer:
-                body = _body(answer.iter_bytes())
+        with (
+            httpx2.Client(
+                headers=sent, verify=_trust(way.ca_file), proxy=way.proxy or None, timeout=way.timeout,
+                trust_env=trust_env, follow_redirects=False,
+            ) as client,
+            client.stream("GET", url) as answer,
+        ):  # fmt: skip
+            body = _body(answer.iter_bytes())
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, ImportError) as error:
         raise from_transport(where, error, during_stream=False) from error
     if answer.status_code != 200:

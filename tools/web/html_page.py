@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import signal
+from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 from safety.terminal_text import without_hostile
@@ -49,11 +50,16 @@ _LONGEST_LINK = 2_000
 _MARKS = "!#$%&()*+,-./:;=?@[]_~"
 _WORD = re.compile(r"[A-Za-z0-9" + re.escape(_MARKS) + "]+")
 """What would end an address in Markdown, in a table or in JSON is not in it."""
+_TAG = re.compile(r"[a-z][a-z0-9_-]*")
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _MAIN_SHARE = 0.4
 """Of a page's text that its main part must hold to stand for the page."""
 _AROUND_SHARE = 0.6
 """Of a page's text that navigation and the like may hold; a page that is made of it keeps it."""
+
+
+_State: TypeAlias = Literal["kept", "flat", "unseen"]
+"""Of an open element: it is in the tree, only its text is, or nothing of it is."""
 
 
 class _TimeUp(Exception):
@@ -95,39 +101,43 @@ def _seen(text: str) -> tuple[Element, bool]:
 
 
 class _Seen:
-    """What lxml's parser tells is put into a tree of bounded depth and size. Comments are dropped."""
+    """What lxml's parser tells is put into a tree of bounded depth and size. Comments are dropped.
+
+    Where a page closes what it never opened, or the other way round, the parser's tale is not balanced.
+    """
 
     def __init__(self) -> None:
         from lxml import etree
 
         self.full = False
         self._builder = etree.TreeBuilder()
-        self._open: list[bool] = []
-        self._depth = self._elements = self._characters = 0
-        self._unseen = 0
+        self._open: list[tuple[str, _State]] = []
+        self._names: Counter[str] = Counter()
+        self._states: Counter[_State] = Counter()
+        self._elements = self._characters = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self._unseen or tag in _NO_TEXT or _is_hidden(tag, attributes):
-            self._unseen += 1
-            return
-        self.full = self.full or self._elements >= MOST_ELEMENTS
-        kept = not self.full and self._depth < DEEPEST
-        self._open.append(kept)
-        if kept:
-            self._depth += 1
+        state: _State = "flat"
+        if self._states["unseen"] or tag in _NO_TEXT or _is_hidden(tag, attributes):
+            state = "unseen"
+        elif self._elements >= MOST_ELEMENTS:
+            self.full = True
+        elif not self.full and self._states["kept"] < DEEPEST and _TAG.fullmatch(tag):
+            state = "kept"
             self._elements += 1
             few = {name: _sound(value) for name, value in attributes.items() if name in _KEPT}
             self._builder.start(tag, few)
+        self._open.append((tag, state))
+        self._names[tag] += 1
+        self._states[state] += 1
 
     def end(self, tag: str) -> None:
-        if self._unseen:
-            self._unseen -= 1
-        elif self._open and self._open.pop():
-            self._depth -= 1
-            self._builder.end(tag)
+        while self._names[tag]:
+            if self._close_last() == tag:
+                break
 
     def data(self, text: str) -> None:
-        if self._unseen or not self._depth:
+        if self._states["unseen"] or not self._states["kept"]:
             return
         self._characters += len(text)
         self.full = self.full or self._characters > MOST_CHARACTERS
@@ -135,7 +145,17 @@ class _Seen:
             self._builder.data(_sound(text))
 
     def close(self) -> Element | None:
+        while self._open:
+            self._close_last()
         return self._builder.close() if self._elements else None
+
+    def _close_last(self) -> str:
+        tag, state = self._open.pop()
+        self._names[tag] -= 1
+        self._states[state] -= 1
+        if state == "kept":
+            self._builder.end(tag)
+        return tag
 
 
 def _sound(text: str) -> str:

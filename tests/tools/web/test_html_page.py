@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tools.web.html_page import html_page
@@ -147,6 +149,20 @@ def test_a_title_is_one_line_and_a_page_without_text_says_so() -> None:
 )
 def test_what_is_hardly_html_does_no_harm(page: str) -> None:
     assert isinstance(html_page(page, URL, 10)["markdown"], str)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<g:plusone>a</g:plusone><p>b</p>",
+        "<a0:nav><b>a</a0:nav><p>b</p>",
+        "<table><tr><td>a</form></table></td><p>b</p>",
+        "<p>a<table><p>b</table></div></span></b>",
+        "<div hidden><p>x</div></p></div><p>a</p><p>b</p>",
+    ],
+)
+def test_pages_whose_tags_are_odd_or_unbalanced_are_read(body: str) -> None:
+    assert re.findall(r"\b[abx]\b", markdown(body)) == ["a", "b"]
 
 
 def test_text_behind_what_is_nested_very_deeply_is_still_there() -> None:

@@ -22,6 +22,8 @@ _PURE_STRUCTURE = frozenset(
     }
 )
 _MOST_LINE = 1_000
+_MOST_TREE = 4_000_000
+"""Characters of a tree that are read: a page may be as long as it likes."""
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ def clean_text(text: str) -> str:
 
 
 def _clean(tree: str) -> str:
-    return without_hostile(strip_controls(tree))
+    return without_hostile(strip_controls(tree[:_MOST_TREE]))
 
 
 def _read_line(line: str) -> tuple[_Node, int]:

@@ -38,6 +38,7 @@ class TaskBrowser:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ending: asyncio.Future[None] | None = None
+        self._working: set[asyncio.Task[Any]] = set()
 
     async def use(
         self,
@@ -68,16 +69,27 @@ class TaskBrowser:
     async def aclose(self) -> None:
         """End the browser and its thread."""
         if self._thread is not None:
-            await asyncio.wrap_future(self._submit(self._end("")))
+            await asyncio.shield(asyncio.wrap_future(self._submit(self._close())))
             self._end_thread()
 
     def close(self) -> None:
         """As `aclose`, from any other thread, whatever it runs."""
         if self._thread is not None:
-            self._submit(self._end("")).result(_END_SECONDS)
+            self._submit(self._close()).result(_END_SECONDS)
             self._end_thread()
 
     async def _use(
+        self, around: Surroundings, work: Callable[[BrowserSession], Awaitable[Value]], start: bool
+    ) -> tuple[Value, str]:
+        task = asyncio.current_task()
+        assert self._steps is not None and task is not None
+        self._working.add(task)
+        try:
+            return await self._take_turn(around, work, start)
+        finally:
+            self._working.discard(task)
+
+    async def _take_turn(
         self, around: Surroundings, work: Callable[[BrowserSession], Awaitable[Value]], start: bool
     ) -> tuple[Value, str]:
         assert self._steps is not None
@@ -106,6 +118,14 @@ class TaskBrowser:
             self.session,
             f"{told}; a new one was started, without the tabs and logins of before" if told else "",
         )
+
+    async def _close(self) -> None:
+        assert self._steps is not None
+        for task in self._working:
+            if not task.cancelling():  # one that is cancelled already is just clearing up
+                task.cancel()
+        async with self._steps:
+            await self._end("")
 
     async def _end(self, why: str) -> None:
         self._stop_clock()

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from configuration.tool_settings import BrowserSettings, WebSettings
 from model_tools import call_tool
 from safety.gate import EffectRequest, Gate, Mode, PermissionAnswer
 from sandboxes.local import LocalSandbox
 from sandboxes.process_tree import find_tree
-from settings import BrowserSettings, Settings, WebSettings
+from settings import Settings
 from tests.tools.workshop import Called
 from tools.browser.programs import find_chromium, find_driver
 from tools.browser.session import BrowserSession

@@ -177,7 +177,20 @@ class Forbidden:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.host = f"127.0.0.1:{self.port}"
+        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._datagrams.bind(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def datagrams(self) -> int:
+        """How many packets came by UDP since the last call."""
+        self._datagrams.setblocking(False)
+        count = 0
+        while True:
+            try:
+                self._datagrams.recv(4096)
+            except BlockingIOError:
+                return count
+            count += 1
 
     def _accept(self) -> None:
         while True:
@@ -194,6 +207,7 @@ class Forbidden:
                     continue
 
     def close(self) -> None:
+        self._datagrams.close()
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 

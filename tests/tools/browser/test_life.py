@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from configuration.tool_settings import BrowserSettings
 from sandboxes.process_tree import find_tree
-from settings import BrowserSettings
 from tests.tools.browser.driven import Driven, environ, needs_browser
 from tests.tools.browser.site import Site
 from tools.browser.private_folder import make_folder, remove_leftovers

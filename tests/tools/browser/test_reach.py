@@ -58,14 +58,17 @@ def test_nothing_a_page_does_reaches_a_forbidden_port(
     navigator.sendBeacon('http://{host}/beacon', 'x');
     new WebSocket('ws://{host}/ws'); new WebSocket('wss://{localhost}/wss');
     try {{ new EventSource('http://{host}/es'); }} catch {{}}
-    const worker = new Worker(URL.createObjectURL(new Blob(["fetch('http://{host}/worker', {{mode: 'no-cors'}})"])));
-    const peer = new RTCPeerConnection({{iceServers: [{{urls: 'turn:{host}?transport=tcp', username: 'u', credential: 'c'}}]}});
+    const work = "fetch('http://{host}/worker', {{mode: 'no-cors'}})";
+    const worker = new Worker(URL.createObjectURL(new Blob([work])));
+    const turn = {{urls: 'turn:{host}?transport=tcp', username: 'u', credential: 'c'}};
+    const peer = new RTCPeerConnection({{iceServers: [turn, {{urls: 'stun:{host}'}}]}});
     peer.createDataChannel('x'); peer.createOffer().then((offer) => peer.setLocalDescription(offer));
     </script>"""
     opened = driven.call("navigate", url=f"{site.url}/attack")
     assert "Nice page" in opened.data["snapshot"]
     time.sleep(1.5)
     assert secret_place.came == 0
+    assert secret_place.datagrams() == 0
     again = driven.call("snapshot")
     assert f"could not reach {host}" in opened.note + again.note
 
@@ -73,9 +76,8 @@ def test_nothing_a_page_does_reaches_a_forbidden_port(
 def test_a_form_that_leads_to_a_forbidden_port_sends_nothing(
     driven: Driven, site: Site, secret_place: Forbidden
 ) -> None:
-    site.texts["/trap"] = (
-        f"<title>Trap</title><form action='http://{secret_place.host}/in' method=post><button>Go</button></form>"
-    )
+    goal = f"http://{secret_place.host}/in"
+    site.texts["/trap"] = f"<title>Trap</title><form action='{goal}' method=post><button>Go</button></form>"
     driven.call("navigate", url=f"{site.url}/trap")
     pressed = driven.call("click", ref=driven.ref("button", "Go"))
     assert "this machine" in pressed.error

@@ -181,7 +181,8 @@ def why_no_vision(around: Surroundings) -> str:
     choice = around.settings.auxiliary.vision
     problem = why_unreachable(around, choice)
     if problem:
-        return problem if is_main(choice) else f"auxiliary.vision: {problem}"
+        own = problem.replace("model.base_url", "base_url")
+        return problem if is_main(choice) else f"auxiliary.vision: {own}"
     if sees_images(around, choice) is not False:
         return ""
     name = chosen_name(around, choice) or "the model"

@@ -165,6 +165,10 @@ def _kind(data: bytes) -> str:
 def _png(data: bytes) -> tuple[int, int]:
     if data[12:16] != b"IHDR":
         raise ValueError
+    place = 8
+    while data[place + 4 : place + 8] != b"IEND":  # a file that was cut off has none
+        (length,) = struct.unpack_from(">I", data, place)
+        place += 12 + length
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
 
@@ -177,6 +181,8 @@ def _gif(data: bytes) -> tuple[int, int]:
 def _webp(data: bytes) -> tuple[int, int]:
     """https://developers.google.com/speed/webp/docs/riff_container"""
     kind = data[12:16]
+    if int.from_bytes(data[4:8], "little") + 8 > len(data):
+        raise ValueError
     if kind == b"VP8X":
         return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
     if kind == b"VP8L":

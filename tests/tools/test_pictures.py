@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def test_each_kind_is_known_by_its_bytes_and_measured(media_type: str, data: byt
         (b"BM" + bytes(60), "BMP image"),
         (bytes(range(256)) * 4, "binary file"),
         (drawn.png()[:20], "broken"),
+        (drawn.png()[:-13], "broken"),
+        (drawn.WEBP[:-1], "broken"),
         (drawn.JPEG[:30], "broken"),
         (b"\xff\xd8\xff" + b"\0" * 300, "broken"),
         (b"\x89PNG\r\n\x1a\n" + b"junk" * 10, "broken"),
@@ -61,12 +64,24 @@ def test_what_is_no_picture_is_named_for_what_it_is(data: bytes, word: str) -> N
     assert str(caught.value).startswith("a.png ")
 
 
-def test_any_cut_of_a_jpeg_is_measured_or_refused_and_nothing_else() -> None:
-    for size in range(3, len(drawn.JPEG)):
+@pytest.mark.parametrize("data", [samples[0] for samples in KINDS.values()])
+def test_whatever_bytes_are_wrong_or_missing_it_is_measured_or_refused_and_nothing_else(data: bytes) -> None:
+    dice = random.Random(7)
+    wrong = [data[:size] for size in range(len(data))]
+    for _ in range(2000):
+        changed = bytearray(data)
+        for _ in range(dice.randint(1, 4)):
+            changed[dice.randrange(len(data))] = dice.randrange(256)
+        wrong.append(bytes(changed))
+    for each in wrong:
         try:
-            check_picture("a", drawn.JPEG[:size])
+            check_picture("a", each)
         except PictureError:
             continue
+
+
+def test_what_follows_the_end_of_a_picture_does_no_harm() -> None:
+    assert check_picture("a.png", drawn.png() + b"more").width == 7
 
 
 def test_what_is_larger_than_models_take_is_not_even_read(tmp_path: Path) -> None:

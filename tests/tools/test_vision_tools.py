@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import http.server
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,44 +16,22 @@ from settings import ModelSettings, Settings
 from tests.server.scripted_server import Step, refusal, scripted_server
 from tests.tools import drawn
 from tests.tools.asked_models import ModelWorkshop
+from tests.tools.played_server import Played, played_server
 from tools.catalog import available_tools, load_tool
 from tools.surroundings import Surroundings
 
 SEEN = Step(text="A red square.")
 
 
-class PictureServer(http.server.ThreadingHTTPServer):
-    pages: dict[str, tuple[int, str, bytes]]
-
-
-class Answer(http.server.BaseHTTPRequestHandler):
-    server: PictureServer
-
-    def do_GET(self) -> None:
-        status, kind, data = self.server.pages.get(self.path, (404, "text/plain", b"not here"))
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing is logged."""
-
-
 @pytest.fixture
-def pictures() -> Iterator[PictureServer]:
-    server = PictureServer(("127.0.0.1", 0), Answer)
-    server.pages = {"/a%20b.png": (200, "text/html", drawn.png())}
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def pictures() -> Iterator[Played]:
+    with played_server() as server:
+        server.pages = {"GET /a%20b.png": (200, "text/html", drawn.png())}
+        yield server
 
 
-def allowing(server: PictureServer) -> Settings:
-    return Settings(web=WebSettings(allowed_hosts=[f"127.0.0.1:{server.server_port}"]))
+def allowing(server: Played) -> Settings:
+    return Settings(web=WebSettings(allowed_hosts=[server.url.removeprefix("http://")]))
 
 
 def test_a_picture_in_the_folder_is_shown_to_the_main_model_and_its_words_are_marked(tmp_path: Path) -> None:
@@ -94,18 +70,16 @@ def test_a_picture_that_tells_the_model_what_to_do_stays_text_of_others(tmp_path
     assert shop.runtime.gate.exposure.untrusted
 
 
-def test_a_picture_of_the_web_is_fetched_and_known_by_its_bytes(
-    tmp_path: Path, pictures: PictureServer
-) -> None:
-    url = f"http://127.0.0.1:{pictures.server_port}/a%20b.png"
+def test_a_picture_of_the_web_is_fetched_and_known_by_its_bytes(tmp_path: Path, pictures: Played) -> None:
+    url = f"{pictures.url}/a%20b.png"
     with scripted_server(SEEN) as server:
         shop = ModelWorkshop(tmp_path, server, settings=allowing(pictures))
         called = shop.call("vision_analyze", image=url, question="?")
     assert called.data["size"] == "7x5"
 
 
-def test_a_private_address_is_refused_and_nothing_is_asked(tmp_path: Path, pictures: PictureServer) -> None:
-    url = f"http://127.0.0.1:{pictures.server_port}/a%20b.png"
+def test_a_private_address_is_refused_and_nothing_is_asked(tmp_path: Path, pictures: Played) -> None:
+    url = f"{pictures.url}/a%20b.png"
     with scripted_server(SEEN) as server:
         called = ModelWorkshop(tmp_path, server).call("vision_analyze", image=url, question="?")
     assert called.status == "error"
@@ -122,15 +96,13 @@ def test_a_private_address_is_refused_and_nothing_is_asked(tmp_path: Path, pictu
     ],
 )
 def test_what_the_web_gives_instead_of_a_picture_is_said(
-    tmp_path: Path, pictures: PictureServer, path: str, page: tuple[int, str, bytes] | None, word: str
+    tmp_path: Path, pictures: Played, path: str, page: tuple[int, str, bytes] | None, word: str
 ) -> None:
     if page:
-        pictures.pages[path] = page
+        pictures.pages[f"GET {path}"] = page
     with scripted_server(SEEN) as server:
         shop = ModelWorkshop(tmp_path, server, settings=allowing(pictures))
-        called = shop.call(
-            "vision_analyze", image=f"http://127.0.0.1:{pictures.server_port}{path}", question="?"
-        )
+        called = shop.call("vision_analyze", image=f"{pictures.url}{path}", question="?")
     assert word in called.error
     assert not server.requests
 

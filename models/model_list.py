@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -69,11 +70,12 @@ def _ask(endpoint: Endpoint, way: Way, path: str) -> Any:
         sent["Authorization"] = f"Bearer {endpoint.api_key}"
     # A proxy of the environment cannot reach this machine's own loopback.
     trust_env = bool(way.proxy) or not endpoint.is_loopback
+    ca_file = way.ca_file or ("" if trust_env else os.environ.get("SSL_CERT_FILE", ""))
     url = f"{endpoint.base_url.rstrip('/')}/{path}"
     try:
         with (
             httpx2.Client(
-                headers=sent, verify=_trust(way.ca_file), proxy=way.proxy or None, timeout=way.timeout,
+                headers=sent, verify=_trust(ca_file), proxy=way.proxy or None, timeout=way.timeout,
                 trust_env=trust_env, follow_redirects=False,
             ) as client,
             client.stream("GET", url) as answer,

@@ -77,6 +77,9 @@ def first_plan(
         name = wishes.distribution or DEFAULT_DISTRIBUTION
         own = added_toolsets(Surroundings(settings), settings.distributions.get(name, ()))
         distribution = find_distribution(name, settings.distributions, own)
+    tools = _tool_names(settings, list(distribution.toolsets))
+    if not states_policy(loaded):
+        _check_servers(settings, tools)
     plan = RunPlan(
         run=wishes.run,
         settings=settings,
@@ -86,7 +89,7 @@ def first_plan(
         distribution=distribution.name,
         toolsets=distribution.toolsets,
         seed=wishes.seed or 0,
-        tools=_tool_names(settings, list(distribution.toolsets)),
+        tools=tools,
         columns=prompts_file.columns(prompts),
         folder=wishes.folder or "",
         ephemeral_system_prompt=wishes.ephemeral_system_prompt or "",
@@ -177,6 +180,23 @@ def _check_folder(folder: str | None, settings: Settings) -> None:
             f"--folder cannot be used with --sandbox {settings.terminal.backend}: "
             "its files are not on this machine"
         )
+
+
+def _check_servers(settings: Settings, tools: list[str]) -> None:
+    """Where nothing was stated, tools may do much because something confines them; tool servers it does not."""
+    if not settings.mcp:
+        return
+    from tools.mcp.server_tools import server_tools
+
+    served = server_tools(Surroundings(settings, impersonal=True))
+    for each in map(served.get, tools):
+        if each is not None and each.offer is not None and not each.allowed:
+            name = each.offer.server
+            raise PlanError(
+                f"the tool server {name} is not held by what confines the tasks, and nobody is there to be "
+                f"asked about its calls. Allow them: hermes config set mcp.{name}.allowed '*'; or state what "
+                "tools may do with --policy"
+            )
 
 
 def endpoint_of(plan: RunPlan, environ: Mapping[str, str] = os.environ) -> Endpoint:

@@ -155,6 +155,8 @@ def _opening(
     lines += [f"without the tool {name}: {reason}" for name, reason in missing]
     if any(set(tool.effects) - {"read"} for tool in tools):
         lines.append(_allowed(plan.settings, stated))
+    if any(tool.name.startswith("mcp_") for tool in tools):
+        lines.append("tool servers (mcp-…) run as you, and nothing confines them")
     return lines
 
 

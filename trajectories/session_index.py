@@ -343,10 +343,14 @@ def _make_file(path: Path) -> None:
     draft = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another process was quicker
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            draft.rename(path)
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
 
 
 def _take_away(path: Path, inode: int) -> None:

@@ -76,11 +76,11 @@ class Reading:
         self.cut = False
         self.pieces: list[Piece] = []
         self._named = bool(title)
-        self._seen: set[bytes] = set()
+        self._seen: set[int] = set()
 
     def take_line(self, line: bytes) -> None:
         """Lines that hold no record, and a record that came before, count for nothing."""
-        digest = line.strip()
+        digest = hash(line.strip())
         record, _ = read_line(line)
         if record is None or digest in self._seen:
             return

@@ -151,11 +151,26 @@ def test_damaged_lines_cost_only_themselves(talk: Talk, logs: Path) -> None:
 
 
 def test_only_its_owner_can_read_the_index(talk: Talk, logs: Path) -> None:
-    os.umask(0o022)
-    talk.person("apples").answer("ok")
-    found(logs, "apples")
+    before = os.umask(0)
+    try:
+        talk.person("apples").answer("ok")
+        found(logs, "apples")
+    finally:
+        os.umask(before)
     modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in logs.iterdir() if each.is_file()}
     assert modes == {FILE: 0o600, "session_index.lock": 0o600}
+
+
+def test_a_file_system_without_hard_links_has_an_index_too(
+    talk: Talk, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    talk.person("apples").answer("ok")
+    assert found(logs, "apples") == [talk.path.stem]
+    assert sorted(each.name for each in logs.iterdir() if each.is_file()) == ["session_index.lock", FILE]
 
 
 def damage_nothing(path: Path) -> None:

@@ -183,7 +183,7 @@ def _check_folder(folder: str | None, settings: Settings) -> None:
 
 
 def _check_servers(settings: Settings, tools: list[str]) -> None:
-    """Where nothing was stated, tools may do much because something confines them; tool servers it does not."""
+    """Where no policy is stated, tools may do much because something confines them: not tool servers."""
     if not settings.mcp:
         return
     from tools.mcp.server_tools import server_tools

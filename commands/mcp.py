@@ -71,7 +71,11 @@ def add(name: str, command: tuple[str, ...], yes: bool, **given: Any) -> None:
         click.get_current_context().exit(1)
     _write(name, server)
     approve(name, look.approval(server), hermes_home())
-    on = "It is on in new sessions" if server.enabled else f"It is on with --toolsets {TOOLSET_PREFIX}{name}"
+    on = (
+        "It is on in new sessions"
+        if server.enabled
+        else f"It is on with --toolsets default,{TOOLSET_PREFIX}{name}"
+    )
     click.echo(f"{name} is added to {hermes_home() / 'config.yaml'}. {on}.")
 
 
@@ -119,7 +123,9 @@ def test(name: str, yes: bool) -> None:
     else:
         found = changes(approval, look)
         if not found:
-            click.echo(f"{name} answers, and its {len(look.tools)} tools are as you approved them.")
+            count = len(look.tools)
+            tools = "tool is as you approved it" if count == 1 else f"{count} tools are as you approved them"
+            click.echo(f"{name} answers, and its {tools}.")
             return
         click.echo(f"{name} is not as you approved it:\n" + "\n".join(found))
     if not _agreed(look, yes):

@@ -105,7 +105,7 @@ def _tool(called: str, offer: Offer, server: McpServerSettings) -> ServerTool:
     tool = offer.definition.name
     where = f"mcp.{offer.server}.allowed" if {"*", tool} & set(server.allowed) else ""
     return ServerTool(
-        called, offer.definition.description, _handler(offer), ("net",), {}, {},
+        called, offer.definition.description, _handler(offer), ("write", "net"), {}, {},
         requires=lambda around: check_mcp_requirements() or launch_problem(server, around),
         offer=offer, allowed=where,
     )  # fmt: skip

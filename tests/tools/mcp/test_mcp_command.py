@@ -46,7 +46,7 @@ def test_a_server_is_added_listed_tested_and_removed(home: Path) -> None:
     (row,) = json.loads(hermes("mcp", "list", "--json"))["servers"]
     assert (row["name"], row["state"], row["tools"], row["why"]) == ("u", "on", 1, "")
     assert row["tokens"] > 0
-    assert "as you approved them" in hermes("mcp", "test", "u")
+    assert "as you approved it" in hermes("mcp", "test", "u")
     tools = {each["name"]: each for each in json.loads(hermes("tools", "--json"))["tools"]}
     assert tools["mcp_u_echo"]["on"]
     assert tools["mcp_u_echo"]["source"] == "tool server u"
@@ -101,7 +101,7 @@ def test_a_change_is_shown_and_counts_once_it_is_approved(home: Path, tmp_path: 
     assert "echo has changed:\n-Say it again.\n+Say it again, and send it" in told
     assert "Nothing was approved" in told
     assert "Approved in" in hermes("mcp", "test", "u", "--yes")
-    assert "as you approved them" in hermes("mcp", "test", "u")
+    assert "as you approved it" in hermes("mcp", "test", "u")
 
 
 @pytest.mark.long

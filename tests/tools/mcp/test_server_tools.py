@@ -6,17 +6,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
+from batches.planning import PlanError, Wishes, first_plan
 from configuration.home import hermes_home
 from configuration.tool_settings import McpServerSettings
 from model_tools import handle_function_call, select_tools
 from safety.gate import Gate, Mode
 from sandboxes.local import LocalSandbox
-from settings import Settings, ToolsetSettings, ToolsSettings
+from settings import GateSettings, LoadedSettings, Settings, ToolsetSettings, ToolsSettings
 from tests.tools.mcp.counter import UNRULY, unruly
 from tools.catalog import UnknownToolError, load_tool, own_toolsets
 from tools.mcp.approval import Approval, approval_file, approve, fingerprint
@@ -233,6 +234,27 @@ def test_a_call_by_name_finds_the_servers_of_the_settings(home: Path) -> None:
         assert "error" in json.loads(handle_function_call("mcp_u_nothing", {}, task_id="m"))
     finally:
         cleanup_vm("m")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "policy", "refused"),
+    [([], "", True), (["write"], "", True), (["*"], "", False), (["read"], "", False), ([], "yolo", False)],
+)
+def test_a_batch_calls_a_server_only_where_somebody_said_so(
+    allowed: list[str], policy: Literal["", "yolo"], refused: bool, tmp_path: Path
+) -> None:
+    server = unruly(allowed=allowed)
+    approved("files", server, "read")
+    settings = Settings(mcp={"files": server}, gate=GateSettings(mode=policy))
+    wishes = Wishes(run="r", toolsets=["mcp-files"])
+    try:
+        plan, _ = first_plan(wishes, LoadedSettings(settings, []), tmp_path / "prompts.jsonl", [])
+    except PlanError as error:
+        assert refused
+        assert "hermes config set mcp.files.allowed" in str(error)
+    else:
+        assert not refused
+        assert "mcp_files_read" in plan.tools
 
 
 @pytest.mark.parametrize(

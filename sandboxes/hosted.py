@@ -149,7 +149,11 @@ class HostedSandbox:
             capture = OutputCapture(self._scratch() if sift else None, sift=sift)
             run = await self._begin(self._next(), command, None, workdir, None, capture)
             process = self._keep(command, run, stdin=run.stdin, listed=sift is None)
-            await process.write(command.encode("utf-8", "replace") + b"\0")
+            try:
+                await process.write(command.encode("utf-8", "replace") + b"\0")
+            except BaseException:
+                process.let_go()  # it never got its command, and ends
+                raise
             return process
 
     def processes(self) -> list[BackgroundProcess]:

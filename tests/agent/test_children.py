@@ -19,6 +19,7 @@ from safety.gate import EffectRequest, PermissionAnswer
 from settings import AgentSettings, GateSettings, ModelSettings, Settings, TerminalSettings, ToolsSettings
 from tests.server.scripted_server import Call, ScriptedServer, Step, scripted_server
 from tests.tools.workshop import Workshop
+from trajectories.session_file import fork
 from trajectories.session_list import find_session, latest_session, list_sessions
 from trajectories.session_load import load_session
 from trajectories.validate import validate_line
@@ -132,6 +133,9 @@ def test_its_session_names_the_one_it_came_from_and_is_none_to_continue(house: H
     assert (child.outcome, child.problems) == ("done", [])
     listed = {info.id: info.spawned_by for info in list_sessions(sessions(home))}
     assert listed == {agent.session_id: "", reply["session"]: agent.session_id}
+    forked = load_session(fork(child.path)).header  # a person goes on with it
+    assert forked.spawned_by is None and forked.parent is not None
+    find_session(sessions(home), forked.id).unlink()
     child.path.touch()  # used last, and yet
     latest = latest_session(sessions(home))
     assert latest is not None and latest.stem == agent.session_id

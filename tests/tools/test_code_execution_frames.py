@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import random
+from pathlib import Path
 
 import pytest
 
+import tools.code_execution
 from tools.code_execution.frames import LONGEST, TOO_LARGE, Frames
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -68,3 +71,13 @@ def test_what_is_too_large_is_not_kept() -> None:
     assert sum(map(len, sieve.frames._parts.values())) <= 2000
     sieve.frames.sift(frame(7, b"x"))
     assert sieve.calls == [(7, TOO_LARGE)]
+
+
+def test_what_runs_inside_is_plain_python_of_3_7_and_its_standard_library() -> None:
+    text = Path(tools.code_execution.__path__[0], "inside.py").read_text()
+    tree = ast.parse(text, feature_version=(3, 7))
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    names = {each.name for node in imported for each in node.names}
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    own = {"json", "linecache", "os", "select", "sys", "threading", "traceback", "types"}
+    assert names == {"__future__", "collections.abc", *own}

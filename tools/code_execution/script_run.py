@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import secrets
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,14 +115,10 @@ class ScriptRun:
                 raise error from None
 
     async def _try(self, python: FoundPython) -> Ended:
-        loop = asyncio.get_running_loop()
         token = secrets.token_hex(16)
-
-        def deliver(number: int, payload: bytes) -> None:
-            loop.call_soon_threadsafe(self._hear, number, payload)
-
-        frames = Frames(token, deliver, MOST_ARGUMENTS)
-        shown = _Shown(self.runtime, loop)
+        in_loop = _in_this_loop()
+        frames = Frames(token, lambda *call: in_loop(self._hear, *call), MOST_ARGUMENTS)
+        shown = _Shown(self.runtime, in_loop)
         program = _INSIDE.read_bytes() + b"\nmain()\n"
         start = json.dumps({"token": token, "code": self.code, "tools": tools_inside(self.runtime)}).encode()
         process = self._process = await self.runtime.sandbox.spawn(
@@ -220,16 +217,16 @@ class ScriptRun:
 class _Shown:
     """Output on its way to the screen, from the thread that reads it."""
 
-    def __init__(self, runtime: ToolRuntime, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, runtime: ToolRuntime, in_loop: Callable[..., None]) -> None:
         self._runtime = runtime
-        self._loop = loop
+        self._in_loop = in_loop
         self._cleaner = StreamCleaner()
         self._pending = bytearray()
         self._waits = False
 
     def add(self, piece: bytes) -> bytes:
         if piece:
-            self._loop.call_soon_threadsafe(self._keep, piece[-SHOWN:])
+            self._in_loop(self._keep, piece[-SHOWN:])
         return piece
 
     def _keep(self, piece: bytes) -> None:
@@ -237,7 +234,7 @@ class _Shown:
         del self._pending[:-SHOWN]
         if not self._waits:
             self._waits = True
-            self._loop.call_later(SHOWN_EVERY, self.flush)
+            asyncio.get_running_loop().call_later(SHOWN_EVERY, self.flush)
 
     def flush(self) -> None:
         self._waits = False
@@ -245,6 +242,17 @@ class _Shown:
         self._pending.clear()
         if text:
             self._runtime.emit(ToolOutput(self._runtime.call_id, text))
+
+
+def _in_this_loop() -> Callable[..., None]:
+    """Calls what it is given in this event loop, whichever thread calls it."""
+    loop = asyncio.get_running_loop()
+
+    def call(what: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits for it any more
+            loop.call_soon_threadsafe(what, *arguments)
+
+    return call
 
 
 def tools_inside(runtime: ToolRuntime) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from agent.compaction import choose_span, summarise
+from agent.compaction import PICTURE_TOKENS, choose_span, estimate_tokens, summarise
 from conversation.event import Compacted
 from conversation.history import History, Summary
 from conversation.message import Usage, UserMessage
@@ -123,3 +123,20 @@ def test_what_a_summary_costs_counts_for_the_turn_and_the_conversation() -> None
         bench.loop.ledger.meter.forget()
     assert finished.usage.cost == 0.5
     assert bench.loop.asking.usage.cost == 0.5
+
+
+def test_a_picture_counts_for_what_it_shows_and_is_named_in_what_is_summarised() -> None:
+    url = {"url": "data:image/png;base64," + "A" * 4_000_000}
+    shown = UserMessage([{"type": "text", "text": "look"}, {"type": "image_url", "image_url": url}])
+    assert estimate_tokens(shown) == estimate_tokens(UserMessage("look")) + PICTURE_TOKENS
+    history = long_history(2)
+    history.add(shown)
+    history.add(Round(text("A red square.")))
+    history.add(Round(text("the newest " + "word " * 80)))
+    span = choose_span(history, room_tokens=100)
+    assert span is not None and span.start < 3 < span.end
+    model = ScriptedModel([text("Summary.")])
+    asyncio.run(summarise(history, span, model, 10_000, ()))
+    asked = str(model.requests[0].messages[1]["content"])
+    assert "USER: look\n[picture: image/png, 3000 KB]" in asked
+    assert len(asked) < 10_000

@@ -62,12 +62,14 @@ def test_a_named_picture_is_shown_to_the_model_and_told_in_the_transcript(
     assert "look at @red.png please\n" in text.split("I see:")[1]
 
 
+@pytest.mark.long
 def test_a_picture_dropped_into_the_terminal_is_shown_by_its_path(repl: Terminal, tmp_path: Path) -> None:
     (tmp_path / "my shot.gif").write_bytes(drawn.GIF)
     repl.send(f"look \x1b[200~'{tmp_path}/my shot.gif'\x1b[201~\r")
     assert "[picture: my shot.gif, 51 bytes]" in repl.wait_for("[picture: image/gif, 1 KB]")
 
 
+@pytest.mark.long
 def test_a_plain_terminal_shows_pictures_too(start: Start, tmp_path: Path) -> None:
     (tmp_path / "red.png").write_bytes(drawn.png())
     repl = start(environ={"TERM": "dumb"})
@@ -122,6 +124,7 @@ def test_ctrl_v_pastes_the_picture_of_the_clipboard(
     assert "look at [picture: pasted-1.png, 74 bytes] closely" in repl.wait_for(SEEN)
 
 
+@pytest.mark.long
 def test_an_empty_paste_is_how_some_terminals_announce_a_picture(
     start: Start, clipboard: Callable[[bytes], dict[str, str]]
 ) -> None:
@@ -130,6 +133,7 @@ def test_an_empty_paste_is_how_some_terminals_announce_a_picture(
     repl.wait_for("❯ [picture: pasted-1.png, 74 bytes]")
 
 
+@pytest.mark.long
 def test_a_pasted_picture_whose_mark_is_deleted_is_not_sent(
     start: Start, clipboard: Callable[[bytes], dict[str, str]]
 ) -> None:
@@ -140,6 +144,7 @@ def test_a_pasted_picture_whose_mark_is_deleted_is_not_sent(
     assert SEEN not in repl.wait_for("I see:")
 
 
+@pytest.mark.long
 def test_a_blind_model_is_given_the_path_of_what_was_pasted(
     start: Start, clipboard: Callable[[bytes], dict[str, str]], tmp_path: Path
 ) -> None:
@@ -155,6 +160,7 @@ def test_a_blind_model_is_given_the_path_of_what_was_pasted(
     assert saved.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("data", "word"), [(b"", "no picture in the clipboard"), (b"words", "is text, not a picture")]
 )
@@ -166,6 +172,7 @@ def test_a_clipboard_without_a_picture_is_said(
     repl.wait_for(word)
 
 
+@pytest.mark.long
 def test_without_a_clipboard_program_those_that_would_do_are_named(repl: Terminal) -> None:
     repl.send("\x16")
     repl.wait_for("wl-paste, xclip or pngpaste")

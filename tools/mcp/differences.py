@@ -15,7 +15,7 @@ def difference(before: Definition, now: Definition) -> str:
     """`-` and `+` lines; what differs only in parts that the model is not shown is said to."""
     lines = [
         line
-        for line in difflib.unified_diff(_lines(before), _lines(now), lineterm="", n=1)
+        for line in difflib.unified_diff(_lines(before), _lines(now), lineterm="", n=0)
         if not line.startswith(("---", "+++", "@@"))
     ]
     if not lines:

@@ -57,7 +57,8 @@ def launch_problem(server: McpServerSettings, around: Surroundings) -> str:
     command = os.path.expanduser(server.command)
     if os.sep in command and not os.path.isabs(command):
         return f"its command {server.command} is a relative path; give the whole path"
-    if not shutil.which(command, path=child_environment(around.environ)["PATH"]):
+    path = child_environment({"PATH": around.environ.get("PATH", "")})["PATH"]
+    if not shutil.which(command, path=path):
         return f"its command {server.command} is not found; install it or give its whole path"
     return ""
 

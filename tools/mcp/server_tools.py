@@ -62,7 +62,7 @@ def check_mcp_requirements(around: Surroundings | None = None) -> str:
 
 def server_problem(name: str, around: Surroundings) -> str:
     """Why the tools of a server cannot be used; "" if nothing is known to be in the way."""
-    return _approved(name, around)[1]
+    return check_mcp_requirements() or _approved(name, around)[1]
 
 
 def mcp_toolsets(around: Surroundings) -> dict[str, ToolsetSettings]:
@@ -86,28 +86,28 @@ def servers_on(around: Surroundings) -> list[str]:
 
 def server_tools(around: Surroundings) -> dict[str, ServerTool]:
     """Every approved tool of every server in the settings, by the name the model calls it by."""
-    approvals: dict[str, Approval] = {}
-    for name in around.settings.mcp:
-        approval, _ = _approved(name, around)
-        if approval is not None:
-            approvals[name] = approval
+    if check_mcp_requirements():
+        return {}
+    servers = around.settings.mcp
+    approvals = {name: _approved(name, around)[0] for name in servers}
     chosen = {
-        name: {each.name: each for each in approval.tools if _is_chosen(each.name, around.settings.mcp[name])}
+        name: {each.name: each for each in approval.tools if _is_chosen(each.name, servers[name])}
         for name, approval in approvals.items()
+        if approval is not None
     }
+    problems = {name: launch_problem(servers[name], around) for name in chosen}
     return {
-        called: _tool(called, Offer(server, chosen[server][tool]), around.settings.mcp[server])
+        called: _tool(called, Offer(server, chosen[server][tool]), servers[server], problems[server])
         for (server, tool), called in model_names(chosen).items()
     }
 
 
-def _tool(called: str, offer: Offer, server: McpServerSettings) -> ServerTool:
+def _tool(called: str, offer: Offer, server: McpServerSettings, problem: str) -> ServerTool:
     tool = offer.definition.name
     where = f"mcp.{offer.server}.allowed" if {"*", tool} & set(server.allowed) else ""
     return ServerTool(
         called, offer.definition.description, _handler(offer), ("write", "net"), {}, {},
-        requires=lambda around: check_mcp_requirements() or launch_problem(server, around),
-        offer=offer, allowed=where,
+        requires=lambda around: problem, offer=offer, allowed=where,
     )  # fmt: skip
 
 
@@ -122,9 +122,6 @@ def _approved(name: str, around: Surroundings) -> tuple[Approval | None, str]:
     server = around.settings.mcp[name]
     if not is_server_name(name):
         return None, f"{name!r} is no name for a server: letters, digits, _ and -, at most 32"
-    missing = check_mcp_requirements()
-    if missing:
-        return None, missing
     try:
         return read_approval(name, server, around.home), ""
     except ApprovalError as error:

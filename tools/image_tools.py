@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import unicodedata
 from typing import Any
 
 from safety.gate import EffectRequest
@@ -57,6 +56,8 @@ async def image_generate(runtime: ToolRuntime, prompt: str, size: Size = "square
 
 def file_name(prompt: str, suffix: str) -> str:
     """`a-red-fox.png` for "A red fox!"; letters that not every file system takes are left out."""
+    import unicodedata
+
     plain = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
     words = re.findall(r"[a-z0-9]+", plain)
     name = ""

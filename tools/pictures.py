@@ -8,8 +8,9 @@ import posixpath
 import stat as file_mode
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from sandboxes.sandbox import Sandbox
@@ -29,8 +30,7 @@ class PictureError(ValueError):
     """A file that cannot be shown to a model; one sentence says why and what helps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """`name` is for people; `media_type` one of SUFFIXES; width and height in pixels."""
 
     name: str

@@ -165,8 +165,9 @@ async def browser_get_images(runtime: ToolRuntime) -> ToolReply:
     """The page's pictures with their addresses."""
 
     async def work(session: BrowserSession) -> PageReply:
+        step = await session.step(sure=False)
         found = await session.images()
-        return await shown_page(session, Step(), images=found["images"], total=found["total"])
+        return await shown_page(session, step, images=found["images"], total=found["total"])
 
     return await _page_reply(runtime, work)
 
@@ -178,7 +179,8 @@ async def browser_vision(runtime: ToolRuntime, question: str) -> ToolReply:
     from tools.auxiliary import ask_model
 
     async def work(session: BrowserSession) -> tuple[bytes, PageReply]:
-        return await session.screenshot(), await shown_page(session, Step())
+        step = await session.step(sure=False)
+        return await session.screenshot(), await shown_page(session, step)
 
     try:
         (picture, page), told = await _use(runtime, work)

@@ -144,6 +144,9 @@ class BrowserSession:
         tree, refs = value.get("snapshot"), value.get("refs")
         if not isinstance(tree, str) or not isinstance(refs, dict):
             raise BrowserGone("agent-browser gives no snapshot that is known: install another version of it")
+        where = str(value.get("origin", ""))  # its address, whole; the page may have gone on in this moment
+        if where.startswith("http") and (why := why_refused(where, self._allowed)):
+            raise BrowserError(f"the page went on to {clean_text(where)[:500]}, which cannot be read: {why}")
         self.refs = {
             str(ref): (clean_text(str(each.get("role", ""))), clean_text(str(each.get("name", "")))[:200])
             for ref, each in refs.items() if isinstance(each, dict)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.tools.browser.driven import Driven
+from tests.tools.browser.driven import Driven, environ
 from tests.tools.browser.site import Forbidden, Site, forbidden, serving
+
+ENVIRONMENT_KEY = "sk-of-the-environment-77"
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,7 @@ def secret_place() -> Iterator[Forbidden]:
 
 @pytest.fixture(scope="module")
 def driven(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
-    driven = Driven(tmp_path_factory.mktemp("task"), [site.host])
+    env = environ(ANY_API_KEY=ENVIRONMENT_KEY, https_proxy="")
+    driven = Driven(tmp_path_factory.mktemp("task"), [site.host], env=env)
     yield driven
     driven.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,17 @@ class Driven:
     async def _ask(self, request: EffectRequest, reason: str) -> PermissionAnswer:
         self.asked.append(request)
         return self._answers.pop(0) if self._answers else "deny"
+
+    @contextmanager
+    def under(self, mode: Mode, *answers: PermissionAnswer) -> Iterator[None]:
+        """Another gate for a while, which has read nothing and granted nothing."""
+        before = self.runtime.gate
+        self.asked, self._answers = [], list(answers)
+        self.runtime.gate = Gate(mode, workspace=before.workspace, explicit=True, ask=self._ask)
+        try:
+            yield
+        finally:
+            self.runtime.gate = before
 
     def call(self, name: str, **arguments: Any) -> Called:
         return asyncio.run(self.acall(name, **arguments))

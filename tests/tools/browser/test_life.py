@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,31 +15,13 @@ import pytest
 from configuration.tool_settings import BrowserSettings
 from sandboxes.process_tree import find_tree
 from tests.tools.browser.driven import Driven, environ, needs_browser
+from tests.tools.browser.ending import gone, hermes_that_ends, kill_chromium, opened
 from tests.tools.browser.site import Site
 from tools.browser.private_folder import make_folder, remove_leftovers
 from tools.browser.programs import find_chromium
 from tools.browser_tool import cleanup_browser
 
 pytestmark = [pytest.mark.long, needs_browser]
-ROOT = Path(__file__).parents[3]
-
-
-def gone(folder: Path, marker: str, seconds: float = 15) -> bool:
-    """Whether nothing is left of a browser, now or within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while (left := find_tree(marker)) or folder.exists():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"left: {left}, {folder if folder.exists() else 'no folder'}")
-        time.sleep(0.05)
-    return True
-
-
-def opened(driven: Driven, url: str) -> tuple[Path, str]:
-    assert driven.call("navigate", url=url).status == "ok"
-    assert driven.session.folder is not None
-    assert driven.session.folder.stat().st_mode & 0o777 == 0o700
-    assert len(driven.processes()) >= 3
-    return driven.session.folder, driven.session.marker
 
 
 def test_nothing_is_left_when_the_task_ends(site: Site, tmp_path: Path) -> None:
@@ -53,36 +32,7 @@ def test_nothing_is_left_when_the_task_ends(site: Site, tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_cleanup_browser_ends_the_browser_of_a_task_by_its_id(site: Site, tmp_path: Path) -> None:
-    one, other = (Driven(tmp_path, [site.host], task=f"cleanup-{each}") for each in range(2))
-    try:
-        folder, marker = opened(one, f"{site.url}/form")
-        opened(other, f"{site.url}/form")
-        cleanup_browser("cleanup-0")
-        assert not find_tree(marker)
-        assert not folder.exists()
-        assert other.call("snapshot").status == "ok"
-        cleanup_browser("cleanup-0")
-        assert "browser_navigate" in one.call("snapshot").error
-    finally:
-        one.close()
-        other.close()
-
-
-def test_cleanup_browser_works_from_inside_an_event_loop(site: Site, tmp_path: Path) -> None:
-    driven = Driven(tmp_path, [site.host], task="cleanup-inside")
-
-    async def use() -> tuple[Path, str]:
-        await driven.acall("navigate", url=f"{site.url}/form")
-        assert driven.session.folder is not None
-        found = driven.session.folder, driven.session.marker
-        cleanup_browser("cleanup-inside")
-        return found
-
-    assert gone(*asyncio.run(use()), seconds=0.5)
-
-
-def test_two_tasks_at_once_share_nothing(site: Site, tmp_path: Path) -> None:
+def test_two_tasks_at_once_share_nothing_and_one_is_ended_by_its_id(site: Site, tmp_path: Path) -> None:
     one, other = (Driven(tmp_path, [site.host], task=f"pair-{each}") for each in range(2))
 
     async def both() -> None:
@@ -97,8 +47,14 @@ def test_two_tasks_at_once_share_nothing(site: Site, tmp_path: Path) -> None:
         asyncio.run(both())
         assert "Welcome, ada" in one.call("snapshot").data["snapshot"]
         assert "Please log in" in other.call("navigate", url=f"{site.url}/account").data["snapshot"]
-        assert one.session.folder != other.session.folder
         assert not one.processes() & other.processes()
+        folder, marker = one.session.folder, one.session.marker
+        cleanup_browser("pair-0")
+        assert not find_tree(marker)
+        assert folder is not None
+        assert not folder.exists()
+        assert other.call("snapshot").status == "ok"
+        assert "browser_navigate" in one.call("snapshot").error
     finally:
         one.close()
         other.close()
@@ -110,46 +66,27 @@ def test_a_browser_nobody_uses_is_closed_and_the_model_is_told(site: Site, tmp_p
         folder, marker = opened(driven, f"{site.url}/form")
         assert gone(folder, marker)
         assert "closed after 1 s without a step" in driven.call("snapshot").error
-        again = driven.call("navigate", url=f"{site.url}/form")
-        assert "a new one was started" in again.note
     finally:
         driven.close()
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
-def test_a_chromium_that_dies_is_noticed_and_another_started(site: Site, tmp_path: Path, name: str) -> None:
+def test_a_chromium_that_dies_is_noticed_and_another_started(site: Site, tmp_path: Path) -> None:
     driven = Driven(tmp_path, [site.host])
     try:
         folder, marker = opened(driven, f"{site.url}/form")
         ref = driven.ref("button", "Send order")
-        chromium = next(
-            each for each in map(psutil.Process, driven.processes())
-            if "--remote-debugging-port=0" in each.cmdline() and "--type=" not in " ".join(each.cmdline())
-        )  # fmt: skip
-        os.kill(chromium.pid, signal.Signals[name])
-        psutil.wait_procs([chromium], 10)
+        kill_chromium(driven, signal.SIGKILL)
         assert "browser_navigate" in driven.call("click", ref=ref).error
         assert gone(folder, marker)
         again = driven.call("navigate", url=f"{site.url}/form")
         assert again.status == "ok"
-        assert "has ended" in again.note or "a new one" in again.note
+        assert "has ended (killed by signal 9); a new one was started" in again.note
     finally:
         driven.close()
 
 
-def test_a_page_that_crashes_is_told_and_another_opened(site: Site, tmp_path: Path) -> None:
-    driven = Driven(tmp_path, [site.host], settings=BrowserSettings(timeout=6))
-    try:
-        opened(driven, f"{site.url}/form")
-        for each in map(psutil.Process, driven.processes()):
-            if "--type=renderer" in " ".join(each.cmdline()):
-                each.kill()
-        first = driven.call("snapshot")
-        again = driven.call("navigate", url=f"{site.url}/form")
-        assert first.status == "error"
-        assert again.status == "ok", again.data
-    finally:
-        driven.close()
+def test_nothing_is_left_when_hermes_is_killed(site: Site, tmp_path: Path) -> None:
+    assert gone(*hermes_that_ends(site, tmp_path, "SIGKILL"))
 
 
 def test_a_driver_that_is_killed_comes_back_to_the_same_page(site: Site, tmp_path: Path) -> None:
@@ -181,25 +118,6 @@ def test_a_page_that_hangs_is_given_up_after_the_limit(site: Site, tmp_path: Pat
         driven.close()
 
 
-def test_a_step_that_is_cancelled_leaves_a_browser_that_works(site: Site, tmp_path: Path) -> None:
-    driven = Driven(tmp_path, [site.host])
-
-    async def cancel() -> None:
-        step = asyncio.create_task(driven.acall("navigate", url=f"{site.url}/slow"))
-        await asyncio.sleep(0.3)
-        step.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await step
-
-    try:
-        folder, marker = opened(driven, f"{site.url}/form")
-        asyncio.run(cancel())
-        assert driven.call("navigate", url=f"{site.url}/login").data["title"] == "Login"
-    finally:
-        driven.close()
-    assert gone(folder, marker)
-
-
 def test_a_start_that_is_cancelled_leaves_nothing(site: Site, tmp_path: Path) -> None:
     driven = Driven(tmp_path, [site.host])
     before = set(Path(make_and_remove().parent).glob("browser-*"))
@@ -220,45 +138,6 @@ def make_and_remove() -> Path:
     folder = make_folder()
     shutil.rmtree(folder)
     return folder
-
-
-HOST = """
-import asyncio, json, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from tests.tools.browser.driven import Driven
-driven = Driven(Path(sys.argv[2]), [sys.argv[3]])
-driven.call("navigate", url=f"http://{sys.argv[3]}/form")
-session = driven.session
-print(json.dumps([str(session.folder), session.marker, sorted(driven.processes())]), flush=True)
-if sys.argv[4] == "wait":
-    sys.stdin.read()
-"""
-
-
-@pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM", "exit"])
-def test_nothing_is_left_when_hermes_is_killed_or_just_exits(site: Site, tmp_path: Path, end: str) -> None:
-    how = "exit" if end == "exit" else "wait"
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOST, str(ROOT), str(tmp_path), site.host, how],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
-    )  # fmt: skip
-    with process:
-        assert process.stdout is not None
-        folder, marker, pids = json.loads(process.stdout.readline())
-        assert len(pids) >= 3
-        if end != "exit":
-            process.send_signal(signal.Signals[end])
-        process.wait(15)
-    assert gone(Path(folder), marker)
-    assert not any(psutil.pid_exists(pid) and marker in str(_environ(pid)) for pid in pids)
-
-
-def _environ(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return b""
 
 
 def test_folders_of_a_dead_hermes_are_removed_and_no_others() -> None:

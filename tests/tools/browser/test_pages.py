@@ -186,11 +186,3 @@ def test_hidden_marks_and_control_characters_of_a_page_do_not_reach_the_model(
     opened = driven.call("navigate", url=f"{site.url}/marks")
     assert "onetwothree" in opened.data["snapshot"]
     assert not set("\u202e\u200b\u001b") & set(str(opened.data))
-
-
-@pytest.mark.thorough
-def test_a_page_that_never_stops_loading_can_be_read_all_the_same(driven: Driven, site: Site) -> None:
-    opened = driven.call("navigate", url=f"{site.url}/endless")
-    assert "It never ends" in opened.data["snapshot"]
-    assert "still loading" in opened.note
-    assert len(opened.data["snapshot"]) <= driven.runtime.settings.browser.snapshot_limit

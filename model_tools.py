@@ -92,9 +92,11 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
     waited = 0.0
     try:
         bound = tool.bind(arguments)
-        if tool.describe is not None:
+        if tool.describe is not None and tool.in_place:
             await _place(runtime)  # what the gate is told of places is true then
         request = tool.effect_request(runtime, bound)
+        if runtime.helper:
+            request = replace(request, tool=f"{request.tool} ({runtime.helper})")
         if runtime.hooks is not None:
             word, reason = await runtime.hooks.before_tool(tool.name, bound, runtime)
             if word == "deny":

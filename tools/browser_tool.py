@@ -79,7 +79,9 @@ def describe_press(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectReq
     return _action(runtime, "browser_press", f"press {arguments['key']}")
 
 
-@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_navigate)
+@tool(
+    effects=("read", "net"), requires=check_browser_requirements, describe=describe_navigate, in_place=False
+)
 async def browser_navigate(runtime: ToolRuntime, url: str) -> ToolReply:
     """Open a page in a browser; gives its snapshot."""
 
@@ -94,7 +96,7 @@ async def browser_navigate(runtime: ToolRuntime, url: str) -> ToolReply:
     return await _page_reply(runtime, work, start=True)
 
 
-@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look)
+@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look, in_place=False)
 async def browser_snapshot(runtime: ToolRuntime, full: bool = False) -> ToolReply:
     """The page as text with refs of its elements; full: with link addresses and structure."""
 
@@ -104,13 +106,13 @@ async def browser_snapshot(runtime: ToolRuntime, full: bool = False) -> ToolRepl
     return await _page_reply(runtime, work)
 
 
-@tool(effects=("net",), requires=check_browser_requirements, describe=describe_click)
+@tool(effects=("net",), requires=check_browser_requirements, describe=describe_click, in_place=False)
 async def browser_click(runtime: ToolRuntime, ref: str) -> ToolReply:
     """Click an element by its ref, as @e3."""
     return await _act(runtime, ["click", f"@{ref}"])
 
 
-@tool(effects=("net",), requires=check_browser_requirements, describe=describe_type)
+@tool(effects=("net",), requires=check_browser_requirements, describe=describe_type, in_place=False)
 async def browser_type(runtime: ToolRuntime, ref: str, text: str, submit: bool = False) -> ToolReply:
     """Replace what a field holds, or choose an option; submit: then press Enter."""
     session = runtime.store(TaskBrowser).session
@@ -128,13 +130,13 @@ async def browser_type(runtime: ToolRuntime, ref: str, text: str, submit: bool =
     return await _page_reply(runtime, work)
 
 
-@tool(effects=("net",), requires=check_browser_requirements, describe=describe_press)
+@tool(effects=("net",), requires=check_browser_requirements, describe=describe_press, in_place=False)
 async def browser_press(runtime: ToolRuntime, key: str) -> ToolReply:
     """Press a key: Enter, Tab, Escape, Control+a, …"""
     return await _act(runtime, ["press", key])
 
 
-@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look)
+@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look, in_place=False)
 async def browser_scroll(runtime: ToolRuntime, direction: Literal["up", "down"]) -> ToolReply:
     """Scroll the page."""
 
@@ -150,7 +152,7 @@ async def browser_scroll(runtime: ToolRuntime, direction: Literal["up", "down"])
     return await _page_reply(runtime, work)
 
 
-@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look)
+@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look, in_place=False)
 async def browser_back(runtime: ToolRuntime) -> ToolReply:
     """Go back."""
 
@@ -160,7 +162,7 @@ async def browser_back(runtime: ToolRuntime) -> ToolReply:
     return await _page_reply(runtime, work)
 
 
-@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look)
+@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look, in_place=False)
 async def browser_get_images(runtime: ToolRuntime) -> ToolReply:
     """The page's pictures with their addresses."""
 
@@ -172,7 +174,12 @@ async def browser_get_images(runtime: ToolRuntime) -> ToolReply:
     return await _page_reply(runtime, work)
 
 
-@tool(effects=("read", "net"), requires=check_browser_vision_requirements, describe=describe_look)
+@tool(
+    effects=("read", "net"),
+    requires=check_browser_vision_requirements,
+    describe=describe_look,
+    in_place=False,
+)
 async def browser_vision(runtime: ToolRuntime, question: str) -> ToolReply:
     """Have a model look at the page and answer."""
     from models.chat_model import ModelError
@@ -194,7 +201,7 @@ async def browser_vision(runtime: ToolRuntime, question: str) -> ToolReply:
     return await page.reply(runtime, told, UNTRUSTED, answer=answer)
 
 
-@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look)
+@tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look, in_place=False)
 async def browser_console(runtime: ToolRuntime) -> ToolReply:
     """Messages and errors of the page since the last look."""
 

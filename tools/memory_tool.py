@@ -66,7 +66,7 @@ def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
     return EffectRequest("memory", ("config",), summary, paths=places)
 
 
-@tool(effects=("read", "config"), requires=check_memory_requirements, describe=_describe)
+@tool(effects=("read", "config"), requires=check_memory_requirements, describe=_describe, in_place=False)
 async def memory(
     runtime: ToolRuntime,
     action: Literal["list", "read", "write", "append", "delete"],

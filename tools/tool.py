@@ -35,7 +35,8 @@ class Tool:
     `describe` tells the gate what a call would do; without it the gate is told the effects only. It
     may replace an argument by what it means (a path by its canonical form): the handler gets what was
     decided on. `side_by_side`: its calls may run at the same time as others of one answer; None: if it only
-    reads.
+    reads. `in_place`: it works where commands do, and that place must be ready before the gate is told of
+    paths in it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Tool:
     requires: Requires | None = None
     describe: Describe | None = None
     side_by_side: bool | None = None
+    in_place: bool = True
     _schema: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -105,6 +107,7 @@ def tool(
     describe: Describe | None = None,
     name: str = "",
     side_by_side: bool | None = None,
+    in_place: bool = True,
 ) -> Callable[[Handler], Tool]:
     """Make a tool of an async function `handler(runtime, …)`.
 
@@ -117,7 +120,9 @@ def tool(
         hints = typing.get_type_hints(handler, include_extras=True)
         text = inspect.cleandoc(handler.__doc__ or "")
         tool_name = name or handler.__name__
-        return Tool(tool_name, text, handler, effects, parameters, hints, requires, describe, side_by_side)
+        return Tool(
+            tool_name, text, handler, effects, parameters, hints, requires, describe, side_by_side, in_place
+        )
 
     return wrap
 

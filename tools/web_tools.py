@@ -94,7 +94,13 @@ def _checked_query(query: str) -> str:
     return query
 
 
-@tool(effects=("read", "net"), requires=check_web_requirements, describe=_describe_search, side_by_side=True)
+@tool(
+    effects=("read", "net"),
+    requires=check_web_requirements,
+    describe=_describe_search,
+    side_by_side=True,
+    in_place=False,
+)
 async def web_search(
     runtime: ToolRuntime, query: str, limit: Annotated[int, "results, at most 20"] = 5
 ) -> ToolReply:
@@ -110,7 +116,13 @@ async def web_search(
     return _of_strangers(ok_reply(results=rows, **note), "search results")
 
 
-@tool(effects=("read", "net"), requires=check_web_requirements, describe=_describe_extract, side_by_side=True)
+@tool(
+    effects=("read", "net"),
+    requires=check_web_requirements,
+    describe=_describe_extract,
+    side_by_side=True,
+    in_place=False,
+)
 async def web_extract(
     runtime: ToolRuntime,
     urls: Annotated[list[str], "at most 5"],
@@ -128,7 +140,13 @@ async def web_extract(
     return _of_strangers(reply, "web page")
 
 
-@tool(effects=("read", "net"), requires=check_web_requirements, describe=_describe_crawl, side_by_side=True)
+@tool(
+    effects=("read", "net"),
+    requires=check_web_requirements,
+    describe=_describe_crawl,
+    side_by_side=True,
+    in_place=False,
+)
 async def web_crawl(
     runtime: ToolRuntime,
     url: str,

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from configuration.sandbox_settings import DockerSettings
 from configuration.tool_settings import MoaSettings
 from models.scripted import ScriptedModel
 from run_agent import AIAgent
-from settings import AgentSettings, ModelSettings, Settings
-from tests.agent.bench_tools import text
+from settings import AgentSettings, ModelSettings, Settings, TerminalSettings
+from tests.agent.bench_tools import calls, text
 
 MOST_TOKENS = 3_000
 
@@ -78,3 +79,21 @@ def test_all_default_toolsets_together_cost_little(
     assert len(names) >= 29, names
     tokens = (len(json.dumps(tools, ensure_ascii=False, separators=(",", ":")).encode()) + len(system)) / 4
     assert tokens <= MOST_TOKENS, tokens
+
+
+@pytest.mark.parametrize(
+    "call",
+    [("memory", {"action": "list"}), ("session_search", {"query": "x"}), ("web_search", {"query": " "})],
+)
+def test_what_works_nowhere_in_particular_needs_no_place(tmp_path: Path, call: Any) -> None:
+    settings = Settings(
+        terminal=TerminalSettings(backend="docker"), docker=DockerSettings(host="unix:///none")
+    )
+    agent = AIAgent(
+        chat_model=ScriptedModel([calls(call), text("Done.")]), cwd=str(tmp_path), settings=settings
+    )
+    try:
+        messages = agent.run_conversation("Go.")["messages"]
+    finally:
+        agent.close()
+    assert "docker" not in messages[-2]["content"]

@@ -43,6 +43,17 @@ def exposed(here: Path, mode: Mode, *, confinement: Confinement = UNCONFINED, an
     return gate
 
 
+def test_one_source_that_is_both_private_and_of_others_is_not_the_two_together(tmp_path: Path) -> None:
+    gate = Gate("yolo", workspace=str(tmp_path), explicit=True, trusted=True)
+    for _ in range(2):
+        gate.note_untrusted("earlier session")
+        gate.note_private("earlier session")
+    assert gate.decide(running(gate, "curl https://a.example")).verdict == "allow"
+    gate.note_untrusted("web page")
+    decision = gate.decide(running(gate, "curl https://a.example"))
+    assert decision.verdict == "ask" and "(web page)" in decision.reason
+
+
 @pytest.mark.parametrize("command", ["git pull", "git clone https://x.example/y", "pip install x", "npx x"])
 def test_what_commands_fetch_is_text_that_others_wrote(tmp_path: Path, command: str) -> None:
     gate = Gate("yolo", workspace=str(tmp_path), explicit=True, trusted=True)

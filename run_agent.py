@@ -326,6 +326,7 @@ class AIAgent(AgentFacts):
             around=self.around,
         )  # fmt: skip
         depth = self.inherited.depth if self.inherited else 0
+        self.runtime.helper = self.inherited.name if self.inherited else ""
         self.runtime.spawn_agent = Children(self, self._child, self._select, depth)
         self.toolbox = Toolbox({tool.name: tool for tool in usable}, self.runtime, model_tools.call_tool)
         self._begin(session)

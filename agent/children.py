@@ -37,13 +37,14 @@ NOT_FOR_HELPERS = ("clarify", "memory")
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What an agent has from the one that made it. `depth` counts from 1."""
+    """What an agent has from the one that made it. `depth` counts from 1; `name` is for people."""
 
     gate: Gate
     asking: Asking
     redactor: Callable[[], Redactor]
     depth: int
     spawned_by: Spawner
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Children:
         asking = parent.asking
         inherited = Inheritance(
             parent.runtime.gate, asking, parent.redactor, self._depth + 1,
-            Spawner(parent.session_id, call_id),
+            Spawner(parent.session_id, call_id), f"helper {task_id.rpartition('.')[2]}",
         )  # fmt: skip
         return ChildPlan(
             settings,

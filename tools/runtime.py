@@ -101,7 +101,8 @@ class ToolRuntime:
     watches; `call_id` is set for each call. `call_tool` calls another tool by name, one of the `definitions`.
     `spend` is told what a tool's own requests to a model used; what has no price known is told with `cost`
     None. `around` tells where the agent is; its `settings` are these, and so are `hooks`, if there are any.
-    `session_id`: the running session, "" if unknown.
+    `session_id`: the running session, "" if unknown. `helper`: what a person is told who asks, where it is a
+    helper's.
     """
 
     task_id: str
@@ -122,6 +123,7 @@ class ToolRuntime:
     around: Surroundings = field(default_factory=Surroundings)
     hooks: Hooks | None = None
     session_id: str = ""
+    helper: str = ""
 
     def __post_init__(self) -> None:
         if self.around.settings is not self.settings:

@@ -354,7 +354,7 @@ class Person:
         self.most = 0
 
     async def __call__(self, request: EffectRequest, reason: str) -> PermissionAnswer:
-        self.asked.append(request.summary)
+        self.asked.append(f"{request.tool}: {request.summary}")
         self.open += 1
         self.most = max(self.most, self.open)
         await asyncio.sleep(0.1)
@@ -375,7 +375,11 @@ def test_helpers_ask_the_same_person_one_at_a_time(house: House) -> None:
         ask_permission=person,
     )
     agent.chat("Begin")
-    assert sorted(person.asked) == ["rm -r sub", "touch one", "touch two"]
+    assert sorted(person.asked) == [
+        "terminal (helper 1): touch one",
+        "terminal (helper 2): touch two",
+        "terminal (helper 3): rm -r sub",
+    ]
     assert person.most == 1
     assert sorted(each.name for each in house.root.iterdir()) == ["one", "two"]
     refused = json.loads(house.bodies("Part 3")[-1]["messages"][-1]["content"])

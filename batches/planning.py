@@ -121,6 +121,8 @@ def next_plan(
         )
     current = msgspec.to_builtins(loaded.settings)
     settings = msgspec.convert(_restored(msgspec.to_builtins(before.settings), current, ""), Settings)
+    # They run here, as whoever resumes: a folder that came from elsewhere must not bring any.
+    settings = msgspec.structs.replace(settings, hooks=loaded.settings.hooks)
     if loaded.origin("model.base_url") == "flag":
         settings = assembly.override(settings, "model", base_url=loaded.settings.model.base_url)
     columns = list(dict.fromkeys([*before.columns, *prompts_file.columns(prompts)]))

@@ -92,7 +92,7 @@ class FirecrawlBackend:
             while True:
                 async with self._told(f"the crawl of {url}"):
                     state = await self._connected.get_crawl_status(
-                        job, PaginationConfig(max_results=limit), request_timeout=self._web.timeout
+                        job, PaginationConfig(max_results=limit), request_timeout=self._web.timeout + _GRACE
                     )
                 if state.status != "scraping" or time.monotonic() >= until:
                     break

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -46,6 +47,9 @@ DEEPEST = 120
 MOST_ELEMENTS = 60_000
 MOST_CHARACTERS = 2_000_000
 _MOST_LINKS = 5_000
+_LEAST_SECONDS = 0.05
+"""For making Markdown, also where finding out what is seen has taken all the time there was."""
+_REFRESH = re.compile(r"\s*\d+\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\"'\s]+)", re.IGNORECASE)
 _LONGEST_LINK = 2_000
 _MARKS = "!#$%&()*+,-./:;=?@[]_~"
 _WORD = re.compile(r"[A-Za-z0-9" + re.escape(_MARKS) + "]+")
@@ -68,7 +72,8 @@ class _TimeUp(Exception):
 
 def html_page(text: str, url: str, seconds: float) -> dict[str, Any]:
     """`title`, `markdown`, `note` and `links` (pairs of address and text) of the page found at `url`."""
-    root, full = _seen(text)
+    until = time.monotonic() + seconds
+    root, full, refresh = _seen(text)
     base = _base(root, url)
     title = one_line(_text(found)) if (found := root.find(".//title")) is not None else ""
     for part in [*root.iter("head")]:
@@ -78,26 +83,29 @@ def html_page(text: str, url: str, seconds: float) -> dict[str, Any]:
     _drop_around(root)
     main = _main_part(root)
     try:
-        with _Alarm(seconds):
+        with _Alarm(max(until - time.monotonic(), _LEAST_SECONDS)):
             markdown = _markdown(main)
     except (_TimeUp, RecursionError):
         markdown = "\n".join(line for each in _lines(main) if (line := each.strip()))
         notes.append("the page is built too strangely to keep its structure: this is its text alone")
-    if not markdown.strip():
+    if onward := whole_address(_joined(base, refresh)) if refresh else "":
+        notes.append(f"it sends browsers on to {onward}")
+        links.append((onward, ""))
+    elif not markdown.strip():
         notes.append("there is no text in it; perhaps it is made by scripts, which browser_navigate runs")
     markdown = plain(markdown)[:MOST_CHARACTERS]
     return {"title": title, "markdown": markdown, "note": "; ".join(notes), "links": links}
 
 
-def _seen(text: str) -> tuple[Element, bool]:
-    """The tree of what a person sees, and whether something was left out because there was too much."""
+def _seen(text: str) -> tuple[Element, bool, str]:
+    """The tree of what a person sees, whether it had to be cut, and where browsers are sent on to ("")."""
     from lxml import etree
 
     target = _Seen()
     parser: Any = etree.HTMLParser(target=target, encoding="utf-8")
     parser.feed(text.replace("\0", "").encode("utf-8", "replace") or b"<html></html>")
     root = parser.close()
-    return (etree.Element("html") if root is None else root), target.full
+    return (etree.Element("html") if root is None else root), target.full, target.refresh
 
 
 class _Seen:
@@ -110,6 +118,7 @@ class _Seen:
         from lxml import etree
 
         self.full = False
+        self.refresh = ""
         self._builder = etree.TreeBuilder()
         self._open: list[tuple[str, _State]] = []
         self._names: Counter[str] = Counter()
@@ -117,6 +126,9 @@ class _Seen:
         self._elements = self._characters = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "meta" and attributes.get("http-equiv", "").lower() == "refresh":
+            found = _REFRESH.match(attributes.get("content", ""))
+            self.refresh = self.refresh or (found[1] if found else "")
         state: _State = "flat"
         if self._states["unseen"] or tag in _NO_TEXT or _is_hidden(tag, attributes):
             state = "unseen"

@@ -14,6 +14,9 @@ import pytest
 from tests.tools.web.loopback_site import LoopbackSite, Served, loopback_site
 from tests.tools.web.web_workshop import web_workshop
 from tests.tools.workshop import Called
+from tools.web.backend import Link, Page
+from tools.web.crawl import Crawler
+from tools.web.robots import Robots
 
 pytest.importorskip("lxml")
 pytest.importorskip("markdownify")
@@ -191,13 +194,25 @@ def test_a_start_that_cannot_be_read_is_an_error(site: LoopbackSite, tmp_path: P
     assert "404" in called.error
 
 
-def test_a_slow_site_ends_with_what_there_is(site: LoopbackSite, tmp_path: Path) -> None:
-    site.html("/", "Home" + links(*(f"/{letter}" for letter in "abcdefgh")))
-    for letter in "abcdefgh":
-        site.html(f"/{letter}", letter, delay=1.2)
-    called = crawl(tmp_path, site.url("/"), settings={"timeout": 0.25})
-    assert called.status == "ok"
-    assert paths(called)[0] == "/"
+def test_a_crawl_ends_with_what_there_is_when_its_time_is_over() -> None:
+    asked: list[str] = []
+
+    async def read(url: str) -> Page:
+        asked.append(url)
+        if len(asked) > 4:
+            await asyncio.sleep(30)
+        follow = tuple(Link(f"{url}{letter}") for letter in "abcdef")
+        return Page(url, markdown=url, links=follow)
+
+    async def robots(url: str) -> Robots:
+        return Robots()
+
+    crawler = Crawler(read, robots, limit=50, wanted="", seconds=0.4)
+    found = asyncio.run(crawler.run("http://site.example/"))
+    assert [page.url for page in found.pages] == [
+        f"http://site.example/{name}" for name in ("", "a", "b", "c")
+    ]
+    assert found.note == "the time for a crawl is over; there are more pages"
 
 
 def test_all_pages_together_are_bounded_and_each_is_whole_in_a_file(

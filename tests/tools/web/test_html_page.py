@@ -144,6 +144,14 @@ def test_a_title_is_one_line_and_a_page_without_text_says_so() -> None:
     assert "made by scripts" in page["note"]
 
 
+@pytest.mark.parametrize("content", ["0; url=/new", "3;URL='/new'", "0,/new"])
+def test_a_page_that_sends_browsers_on_says_where_to(content: str) -> None:
+    page = html_page(f'<meta http-equiv="Refresh" content="{content}"><p>Moved', URL, 10)
+    assert page["note"] == "it sends browsers on to https://site.example/new"
+    assert page["links"] == [("https://site.example/new", "")]
+    assert html_page('<meta http-equiv="refresh" content="30"><p>Live', URL, 10)["note"] == ""
+
+
 @pytest.mark.parametrize(
     "page", ["", "\0", "plain words", "<", "<html", "</p>", "<p>&#0;&#xD800;&bogus;</p>", "<a href>"]
 )

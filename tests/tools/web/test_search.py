@@ -65,11 +65,11 @@ def test_no_results_are_no_failure(site: LoopbackSite) -> None:
 
 
 def test_an_engine_that_does_not_answer_is_given_up(site: LoopbackSite) -> None:
-    site.put("/search?q=x", rows(), "text/html", delay=3)
+    site.put("/search?q=x", rows(), "text/html", delay=20)
     began = time.monotonic()
     found = engine_hits("x", 5, "loopback", 1)
     assert "did not answer in time" in found["problem"] or "cannot be reached" in found["problem"]
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 10
 
 
 def test_an_engine_that_is_not_known_is_told_with_those_that_are() -> None:
@@ -97,6 +97,7 @@ def test_engines_that_cannot_be_reached_are_told_with_what_helps(tmp_path: Path)
     assert "FIRECRAWL_API_KEY" in called.error
 
 
+@pytest.mark.long
 def test_a_search_that_hangs_ends_with_its_time(tmp_path: Path) -> None:
     import psutil
 
@@ -106,7 +107,8 @@ def test_a_search_that_hangs_ends_with_its_time(tmp_path: Path) -> None:
         began = time.monotonic()
         called = search(tmp_path, mute.getsockname()[1], timeout=1.0)
     assert called.status == "error"
-    assert time.monotonic() - began < 9
+    assert took  # nothing goes past the proxy
+    assert time.monotonic() - began < 15
     assert psutil.Process().children() == []
     for each in took:
         each.close()

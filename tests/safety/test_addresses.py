@@ -152,6 +152,7 @@ about:blank                                     only http and https
 ws://example.com/                               only http and https
 http+unix://%2Fvar%2Frun%2Fdocker.sock/info     only http and https
 http://1.2.3.4.5/                               looks like an IPv4 address
+http://1.2.3.4.0/                               looks like an IPv4 address
 http://256.1.1.1/                               looks like an IPv4 address
 http://127.0.0.256/                             looks like an IPv4 address
 http://4294967296/                              looks like an IPv4 address
@@ -269,6 +270,7 @@ def test_an_interface_behind_an_address_changes_nothing() -> None:
     assert why_private(ip_address("fe80::1%2")) == "a link-local address"
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_what_the_standard_library_calls_private_is_refused_as_well(ip: IPv4Address | IPv6Address) -> None:
     # It calls a few services public that lie inside of reserved ranges; those are refused all the same.
@@ -309,6 +311,7 @@ def spellings(draw: st.DrawFn) -> tuple[IPv4Address, str]:
     return ip, host
 
 
+@settings(deadline=None)
 @given(spellings())
 def test_every_spelling_of_a_private_ipv4_address_is_known_for_it(spelled: tuple[IPv4Address, str]) -> None:
     ip, host = spelled
@@ -328,7 +331,7 @@ NUMBERS = st.one_of(
 @example("127.0.0.1.")
 @example("0x.0x.0x.0x")
 @example("017700000001")
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_what_the_c_library_takes_for_a_private_address_is_refused(host: str) -> None:
     """Without a name server: what the resolver itself reads as an address."""
     for spelled in (host, host.replace(".", "。"), host.translate({ord("1"): "１", ord("x"): "ｘ"})):
@@ -340,6 +343,7 @@ def test_what_the_c_library_takes_for_a_private_address_is_refused(host: str) ->
             assert why_refused(f"http://{spelled}/")
 
 
+@settings(deadline=None)
 @given(
     PRIVATE_V4, st.sampled_from(["::ffff:{}", "::{}", "64:ff9b::{}", "::ffff:0:{}", "2600:1:2:3:0:5efe:{}"])
 )
@@ -353,12 +357,14 @@ def test_a_private_address_inside_of_an_ipv6_address_is_found(ip: IPv4Address, f
         assert why_refused(f"http://[{spelled}]:8080/")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_is_too_strange_to_be_judged(text: str) -> None:
     for url in (text, f"http://{text}", f"http://{text}.example.com/{text}", f"http://[{text}]/"):
         why_refused(url)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=30))
 def test_what_is_read_is_ascii_and_reads_the_same_again(text: str) -> None:
     try:

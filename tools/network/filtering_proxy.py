@@ -184,13 +184,13 @@ def _goal(request: h11.Request) -> WebAddress:
     """Where a request wants to go. Raises FetchError where that cannot be told."""
     target = request.target.decode("latin-1")
     if request.method == b"CONNECT":
-        form = re.fullmatch(r"(?P<authority>[^/?#@]+:[0-9]+)", target)
+        scheme, form = "https", re.fullmatch(r"(?P<authority>[^/?#@]+:[0-9]+)", target)
     else:
-        form = re.match(r"http://(?P<authority>[^/?#]*)", target, re.IGNORECASE)
+        scheme, form = "http", re.match(r"http://(?P<authority>[^/?#]*)", target, re.IGNORECASE)
     if not form:
         raise FetchError("protocol", "this is a proxy, and was not asked as one")
     try:
-        return read_address(f"http://{form['authority']}")
+        return read_address(f"{scheme}://{form['authority']}")
     except RefusedAddress as error:
         raise FetchError("refused", str(error)) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.network.charset import decode_text
@@ -101,6 +101,7 @@ def test_a_name_that_is_no_charset_is_passed_over(name: str) -> None:
         assert decode_text(page, header).endswith(r"\u0041 +AEE- xn--a " + GERMAN)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.text(max_size=40))
 def test_nothing_is_too_strange_to_be_read(body: bytes, header: str) -> None:
     decode_text(body, header)

@@ -339,6 +339,54 @@ def test_a_connection_on_which_nothing_moves_is_closed(tunnel: bool) -> None:
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("tunnel", [True, False])
+def test_a_connection_that_goes_on_is_kept_however_long_it_takes(tunnel: bool) -> None:
+    async def drip(connection: Connection) -> None:
+        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
+        for _ in range(8):
+            await asyncio.sleep(0.25)
+            await connection.send(b"x")
+
+    async def go() -> None:
+        async with (
+            serving(drip) as server,
+            proxying(guard_for(), idle=1.2) as (_, url),
+            connected(url) as client,
+        ):
+            goal = server.url
+            if tunnel:
+                await client.say(f"CONNECT 127.0.0.1:{server.port} HTTP/1.1\r\nHost: x\r\n\r\n")
+                await client.head()
+                goal = ""
+            await client.say(f"GET {goal}/ HTTP/1.1\r\nHost: x\r\n\r\n")
+            await client.head()
+            assert await client.reader.readexactly(8) == b"xxxxxxxx"
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(("kind", "tunnel"), [("http", "200"), ("socks5", "502")])
+def test_behind_the_proxy_of_an_environment_the_same_is_refused(kind: str, tunnel: str) -> None:
+    async def go() -> None:
+        async with serving(hello) as upstream:
+            spelled = upstream.url.replace("//", "//me:pw@")
+            environ = {"HTTP_PROXY": spelled, "HTTPS_PROXY": spelled.replace("http", kind)}
+            guard = Guard(environ=environ)
+            async with proxying(guard) as (_, url):
+                for ask, status in (
+                    ("GET http://10.0.0.1/", "403"), ("CONNECT localhost:443", "403"),
+                    ("GET http://site.invalid/x", "200"), ("CONNECT 8.8.8.8:443", tunnel),
+                ):  # fmt: skip
+                    async with connected(url) as client:
+                        await client.say(f"{ask} HTTP/1.1\r\nHost: x\r\n\r\n")
+                        assert (await client.head()).split()[1] == status, ask
+            asked = ["http://site.invalid/x", "8.8.8.8:443"]
+            assert [each.target for each in upstream.seen] == asked[: 2 if tunnel == "200" else 1]
+            assert all(each.headers["proxy-authorization"] == "Basic bWU6cHc=" for each in upstream.seen)
+
+    asyncio.run(go())
+
+
 def test_a_client_that_leaves_lets_go_of_the_server() -> None:
     async def page(connection: Connection) -> None:
         assert (

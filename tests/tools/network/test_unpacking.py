@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.network.failures import FetchError
@@ -37,12 +37,14 @@ def split(data: bytes, sizes: list[int]) -> list[bytes]:
     return [*pieces, data]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(PACKERS)), st.binary(max_size=300), st.lists(st.integers(0, 40), max_size=12))
 def test_any_way_of_arriving_gives_the_same(packing: str, data: bytes, sizes: list[int]) -> None:
     packed = PACKERS[packing](data)
     assert unpacked(packing, split(packed, sizes)) == (data, True)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 3_000_000), st.integers(1, 100_000))
 def test_much_from_little_comes_in_bounded_pieces(size: int, step: int) -> None:
     packed = gzip.compress(bytes(size), 1)
@@ -50,6 +52,7 @@ def test_much_from_little_comes_in_bounded_pieces(size: int, step: int) -> None:
     assert unpacked("gzip", pieces) == (bytes(size), True)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=200), st.integers(1, 20))
 def test_what_breaks_off_is_not_complete(data: bytes, missing: int) -> None:
     packed = gzip.compress(data)
@@ -58,6 +61,7 @@ def test_what_breaks_off_is_not_complete(data: bytes, missing: int) -> None:
     assert not complete
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["gzip", "deflate"]), st.lists(st.binary(max_size=60), max_size=4))
 def test_what_is_not_packed_is_an_error_or_nothing(packing: str, pieces: list[bytes]) -> None:
     try:

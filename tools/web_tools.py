@@ -75,8 +75,9 @@ def whole_url(url: str) -> str:
     if "://" not in url:
         url = f"https://{url}"
     try:
-        host = urlsplit(url).hostname
-    except ValueError:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port is None or parts.port else None
+    except ValueError:  # no port is that large, no host has such brackets
         host = None
     if not host or any(each.isspace() for each in url):
         raise ArgumentError(f"{url[:200]!r} is no address of a page")

@@ -13,13 +13,14 @@ from typing import Any, Self
 
 @dataclass
 class Served:
-    """What a path answers; `delay` is in seconds."""
+    """What a path answers, after `delay` seconds and once `together` requests were there at a time."""
 
     body: bytes = b""
     type: str = "text/html; charset=utf-8"
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    together: int = 0
 
 
 class LoopbackSite:
@@ -31,7 +32,7 @@ class LoopbackSite:
         self.asked: list[str] = []
         self.most_at_once = 0
         self._at_once = 0
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -68,8 +69,11 @@ class LoopbackSite:
             self.asked.append(handler.path)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
+            self._lock.notify_all()
         try:
             served = self.pages.get(handler.path) or self.made(handler.path) or Served(b"none", status=404)
+            with self._lock:
+                self._lock.wait_for(lambda: self.most_at_once >= served.together, timeout=10)
             time.sleep(served.delay)
             handler.send_response(served.status)
             if served.type:

@@ -139,7 +139,7 @@ def test_a_delay_that_is_asked_for_is_kept(site: LoopbackSite, tmp_path: Path) -
 def test_at_most_three_pages_are_asked_for_at_once(site: LoopbackSite, tmp_path: Path) -> None:
     site.html("/", "Home" + links(*(f"/{letter}" for letter in "abcdef")))
     for letter in "abcdef":
-        site.html(f"/{letter}", letter, delay=0.15)
+        site.html(f"/{letter}", letter, delay=0.1, together=3)
     assert len(crawl(tmp_path, site.url("/")).data["pages"]) == 7
     assert site.most_at_once == 3
 

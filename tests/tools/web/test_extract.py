@@ -50,8 +50,7 @@ def test_a_page_comes_as_markdown_with_its_title_and_address(site: LoopbackSite,
 def test_several_are_read_at_the_same_time_and_one_that_fails_does_not_matter(
     site: LoopbackSite, workshop: Workshop
 ) -> None:
-    urls = [site.html(f"/{number}", f"<p>page {number}</p>", delay=0.4) for number in range(4)]
-    began = time.monotonic()
+    urls = [site.html(f"/{number}", f"<p>page {number}</p>", together=4) for number in range(4)]
     called = extract(workshop, *urls[:2], site.url("/gone"), *urls[2:])
     assert called.status == "ok"
     assert [page["url"] for page in called.data["pages"]] == [*urls[:2], site.url("/gone"), *urls[2:]]
@@ -64,7 +63,6 @@ def test_several_are_read_at_the_same_time_and_one_that_fails_does_not_matter(
     ]
     assert "404 (Not Found)" in called.data["pages"][2]["error"]
     assert site.most_at_once >= 4
-    assert time.monotonic() - began < 12
 
 
 def test_a_redirect_is_followed_and_both_addresses_are_told(site: LoopbackSite, workshop: Workshop) -> None:
@@ -159,8 +157,7 @@ def test_private_hosts_are_refused_also_behind_a_redirect(site: LoopbackSite, tm
     workshop = web_workshop(tmp_path, allowed_hosts=[site.host])
     called = extract(workshop, site.url("/away"), "http://localhost:1/x", "http://10.1.2.3/")
     assert called.status == "error"
-    assert all("Only public addresses" in page["error"] or "refused" in page["error"].lower()
-               or "metadata" in page["error"] for page in called.data["pages"])  # fmt: skip
+    assert all("Only public addresses may be reached" in page["error"] for page in called.data["pages"])
 
 
 @pytest.mark.parametrize(
@@ -170,6 +167,8 @@ def test_private_hosts_are_refused_also_behind_a_redirect(site: LoopbackSite, tm
         ([f"https://site.example/{number}" for number in range(6)], "1 to 5 URLs, not 6"),
         (["not an address"], "no address of a page"),
         (["https://"], "no address of a page"),
+        (["http://site.example:99999/"], "no address of a page"),
+        (["http://[::1/"], "no address of a page"),
     ],
 )
 def test_wrong_addresses_are_told_before_anything_is_done(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 
 class WebError(Exception):
     """The whole call failed. The text says in whose part and what to do next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """One result of a search. `url` is whole, as the search engine gave it."""
 
     title: str
@@ -20,16 +20,14 @@ class Hit:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A link of a page; `url` is absolute and has no fragment."""
 
     url: str
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A page as Markdown, or the reason why there is none.
 
     `url` is where it was found in the end, `asked` the address that was asked for where that is another.
@@ -45,8 +43,7 @@ class Page:
     links: tuple[Link, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Crawl:
+class Crawl(Struct, frozen=True):
     """The pages of a site in the order in which they were read; `note` says why there are not more."""
 
     pages: list[Page]

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import re
-from dataclasses import replace
 from http import HTTPStatus
+
+from msgspec.structs import replace
 
 from tools.network.charset import decode_text
 from tools.network.fetch import Fetched

@@ -27,6 +27,7 @@ class Browserbase:
 
     guarded = False
     shared = False
+    group = 0
     ended = ""
 
     def __init__(self, key: str, project: str, api: str = "") -> None:

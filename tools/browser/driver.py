@@ -40,7 +40,7 @@ class AgentBrowser:
     def __init__(self, program: str, folder: Path, environment: Mapping[str, str]) -> None:
         self._program = program
         self._folder = folder
-        self._environment = dict(environment)
+        self.environment = dict(environment)
         self.version = ""
 
     async def find_version(self) -> str:
@@ -70,7 +70,10 @@ class AgentBrowser:
             raise self._not_understood(_first_line(output, said)) from None
         if isinstance(answer, dict) and answer.get("error"):
             raise BrowserGone(f"agent-browser: {str(answer['error'])[:500]}")
-        if not isinstance(answer, list) or not answer or len(answer) > len(commands):
+        count = len(answer) if isinstance(answer, list) else 0
+        if not isinstance(answer, list) or not (
+            count == len(commands) or (bail and 0 < count < len(commands))
+        ):
             raise self._not_understood(_first_line(output, said))
         return [self._result(each) for each in answer]
 
@@ -97,7 +100,7 @@ class AgentBrowser:
             given.seek(0)
             try:
                 process = await asyncio.create_subprocess_exec(
-                    self._program, *arguments, cwd=self._folder, env=self._environment,
+                    self._program, *arguments, cwd=self._folder, env=self.environment,
                     stdin=given, stdout=told, stderr=said,
                 )  # fmt: skip
             except OSError as error:

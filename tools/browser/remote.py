@@ -24,6 +24,7 @@ class RemoteBrowser:
 
     guarded = False
     shared = True
+    group = 0
     ended = ""
 
     def __init__(self, cdp_url: str) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandboxes.sandbox import SandboxError
-from sandboxes.spill_file import private_folder
 from tools.browser.session import BrowserSession, Step
 from tools.browser.snapshot import clean_text, compact, excerpt, plain
 from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import ok_reply
+from tools.web.page_files import PageFiles
 
-_ON_THIS_MACHINE = frozenset({"none", "bubblewrap", "landlock"})
+log = logging.getLogger("hermes.browser")
+
 _MOST_KEPT = 2_000_000
 """Characters of a snapshot that are kept in a file."""
 _EMPTY = "(the page shows nothing)"
@@ -42,7 +42,7 @@ class PageReply:
             values["snapshot"] = shown.text or _EMPTY
             if shown.left_out:
                 notes.append(f"the snapshot goes on: {shown.left_out}")
-                if path := await _keep(self.snapshot, runtime):
+                if path := await _keep(self.url, self.snapshot, runtime):
                     values["whole_snapshot_in"] = path
         if notes:
             values["note"] = "; ".join(notes)
@@ -61,17 +61,10 @@ async def shown_page(
     return PageReply(clean_text(page.url)[:2000], page.title, text, tuple(step.notes), more)
 
 
-async def _keep(text: str, runtime: ToolRuntime) -> str:
+async def _keep(url: str, text: str, runtime: ToolRuntime) -> str:
     """Where the tools of this task can read it; "" if it cannot be written."""
-    data = text[:_MOST_KEPT].encode("utf-8", "replace")
     try:
-        if runtime.sandbox.confinement.kind in _ON_THIS_MACHINE:
-            handle, path = tempfile.mkstemp(prefix="output-page-", suffix=".txt", dir=private_folder())
-            with open(handle, "wb") as file:
-                file.write(data)
-            return path
-        path = f"/tmp/hermes-browser/page-{os.urandom(4).hex()}.txt"
-        await runtime.sandbox.write_file(path, data)
-    except (OSError, SandboxError):
+        return await runtime.store(PageFiles).keep(runtime.sandbox, url, text[:_MOST_KEPT])
+    except (OSError, SandboxError) as error:
+        log.warning("a long snapshot is not kept: %s", error)
         return ""
-    return path

@@ -16,7 +16,6 @@ from typing import Any
 from safety.addresses import AllowedHosts, why_refused
 from sandboxes.lifeline import Lifeline
 from sandboxes.process_tree import MARKER, end_tree
-from tools.browser.chromium import LocalChromium
 from tools.browser.driver import AgentBrowser, Command, Result
 from tools.browser.failures import BrowserError, BrowserGone
 from tools.browser.private_folder import REMOVE, make_folder, remove_folder, remove_leftovers
@@ -215,9 +214,8 @@ class BrowserSession:
                 await self._agent.run(*(["tab", "close", each] for each in sorted(self._own_tabs)), limit=5)
             except BrowserError as error:
                 problem = str(error)
-        group = self._source.group if isinstance(self._source, LocalChromium) else 0
         if self.folder is not None:
-            await end_tree(self.marker, [group] if group else [], 1.0)
+            await end_tree(self.marker, [self._source.group] if self._source.group else [], 1.0)
         try:
             await self._source.close()
         finally:
@@ -241,18 +239,17 @@ class BrowserSession:
             on_death = [bash, "-c", REMOVE, "bash", str(self.folder)]
             self._lifeline = Lifeline(bash, self.marker, environment["PATH"], on_death)
             await asyncio.to_thread(self._lifeline.start)
-        environment["AGENT_BROWSER_CDP"] = await self._source.open(self.folder, environment)
-        if self._lifeline is not None and isinstance(self._source, LocalChromium):
-            self._lifeline.watch(self._source.group)
         self._agent = AgentBrowser(driver, self.folder, environment)
         await self._agent.find_version()
-        # Its view for onlookers listens on a port, which nobody needs here.
-        opening: list[Command] = [["stream", "disable"], ["tab", "new"] if self._source.shared else ["tab"]]
-        results = await self._agent.run(*opening, limit=self._limit, bail=False)
-        if not results[-1].ok:
-            raise BrowserGone(f"agent-browser cannot reach the browser: {results[-1].error}")
-        seen = await self._observe()
-        self.page = self._read_page(seen)
+        self._agent.environment["AGENT_BROWSER_CDP"] = await self._source.open(self.folder, environment)
+        if self._lifeline is not None and self._source.group:
+            self._lifeline.watch(self._source.group)
+        # Its view for onlookers listens on a port, which nobody needs here; not each version has one.
+        opening = [["stream", "disable"], ["tab", "new"] if self._source.shared else ["tab"]]
+        _, reached, *seen = await self._agent.run(*opening, *_observation(0), limit=self._limit, bail=False)
+        if not reached.ok:
+            raise BrowserGone(f"agent-browser cannot reach the browser: {reached.error}")
+        self.page = self._read_page(seen if all(each.ok for each in seen) else await self._observe())
         if self._source.shared:
             self._own_tabs.add(self.page.tab)
 

@@ -30,6 +30,11 @@ class BrowserSource(Protocol):
         ...
 
     @property
+    def group(self) -> int:
+        """The process group of a browser on this machine; 0 where there is none."""
+        ...
+
+    @property
     def ended(self) -> str:
         """How it ended, "" while it runs or where nobody can know."""
         ...

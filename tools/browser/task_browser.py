@@ -110,9 +110,7 @@ class TaskBrowser:
         if self.session is None:
             if not start:
                 raise BrowserError(self.why_none())
-            session = BrowserSession(around)
-            await session.start()
-            self.session = session
+            self.session = await _started(around)
         told, self._lost = self._lost, ""
         return (
             self.session,
@@ -178,6 +176,15 @@ class TaskBrowser:
             if thread is not None and self._loop is not None and self._stop is not None:
                 self._loop.call_soon_threadsafe(self._stop.set)
                 thread.join(_END_SECONDS)
+
+
+async def _started(around: Surroundings) -> BrowserSession:
+    session = BrowserSession(around)
+    try:
+        await session.start()
+    except BrowserGone as gone:
+        raise BrowserError(str(gone)) from None
+    return session
 
 
 class OpenBrowsers:

@@ -169,7 +169,7 @@ def test_a_session_at_browserbase_is_made_used_and_released(site: Site, tmp_path
 def test_what_browserbase_refuses_is_told_with_the_fix(
     played: Played, tmp_path: Path, status: int, body: bytes, told: str
 ) -> None:
-    (tmp_path / "agent-browser").write_text("#!/bin/sh\n")
+    (tmp_path / "agent-browser").write_text("#!/bin/sh\necho agent-browser 0.27.0\n")
     (tmp_path / "agent-browser").chmod(0o755)
     played.answers.append((status, body))
     env = environ(PATH=f"{tmp_path}:{environ()['PATH']}")

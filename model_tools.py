@@ -29,6 +29,8 @@ log = logging.getLogger("hermes.tools")
 _TASKS_LOCK = threading.Lock()
 _TASKS: dict[str, ToolRuntime] = {}
 """Only for calls that name nothing but a task id (`handle_function_call`); agents have their own runtime."""
+_ENDED: list[ToolRuntime] = []
+"""Of tasks whose sandbox was closed; what their tools keep open is closed at the next call."""
 
 
 def added_toolsets(around: Surroundings, asked: Iterable[str] | None = None) -> dict[str, ToolsetSettings]:
@@ -183,6 +185,8 @@ async def ahandle_function_call(
 
     if runtime is None:
         runtime = runtime_for(task_id)
+        while _ENDED:
+            await _ENDED.pop().close_stores()
     try:
         tool = load_tool(name, runtime.around)
     except (UnknownToolError, BrokenToolError) as error:
@@ -204,7 +208,7 @@ def runtime_for(task_id: str) -> ToolRuntime:
 
     with _TASKS_LOCK:
         for ended in [name for name, each in _TASKS.items() if SHARED.find(name) is not each.sandbox]:
-            del _TASKS[ended]
+            _ENDED.append(_TASKS.pop(ended))
         if task_id in _TASKS:
             return _TASKS[task_id]
         around = surroundings_here()

@@ -13,7 +13,7 @@ import pytest
 
 from configuration.tool_settings import McpServerSettings
 from safety.gate import EffectRequest, PermissionAnswer
-from tests.tools.mcp.counter import Counter, run, unruly
+from tests.tools.mcp.counter import Counter, gone, run, unruly
 from tools.mcp.trouble import ServerError
 
 pytest.importorskip("mcp_types", reason="the MCP SDK is not installed")
@@ -37,15 +37,6 @@ def once(folder: Path, server: McpServerSettings, **arguments: Any) -> Mapping[s
     given = arguments or {"text": "hi"}
     found: Mapping[str, Any] = serve(folder, server, lambda counter: counter.call("mcp_u_echo", **given))
     return found
-
-
-def gone(pid: int) -> bool:
-    """Zombies, which nobody may reap here, count as gone."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
-    return state in "ZX"
 
 
 def test_a_tool_answers_and_its_text_is_marked_as_the_servers(tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from model_tools import handle_function_call, select_tools
 from safety.gate import Gate, Mode
 from sandboxes.local import LocalSandbox
 from settings import GateSettings, LoadedSettings, Settings, ToolsetSettings, ToolsSettings
-from tests.tools.mcp.counter import UNRULY, unruly
+from tests.tools.mcp.counter import Counter, gone, run, unruly
 from tools.catalog import UnknownToolError, load_tool, own_toolsets
-from tools.mcp.approval import Approval, approval_file, approve, fingerprint
+from tools.mcp.approval import Approval, approve, fingerprint
 from tools.mcp.definition import read_definition
 from tools.runtime import ToolRuntime
 from tools.surroundings import Surroundings
+from tools.terminal_tool import cleanup_vm
 from toolsets import ToolsetError
 
 pytest.importorskip("mcp_types", reason="the MCP SDK is not installed")
@@ -215,25 +216,23 @@ def test_neither_looking_nor_choosing_imports_the_sdk_or_starts_anything(tmp_pat
 
 
 @pytest.mark.long
-def test_a_call_by_name_finds_the_servers_of_the_settings(home: Path) -> None:
-    """The door of those who have nothing but a task id; it closes its server with the task."""
-    from tools.terminal_tool import cleanup_vm
-
-    folder = home / ".hermes"
-    folder.mkdir()
-    text = {"mcp": {"u": {"command": sys.executable, "args": ["-I", UNRULY]}}, "gate": {"mode": "yolo"}}
-    (folder / "config.yaml").write_text(json.dumps(text), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "cli.py", "mcp", "test", "u", "--yes"], cwd=Path(__file__).parents[3], check=False,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert approval_file("u", folder).exists()
+def test_a_call_by_name_finds_the_servers_of_the_settings(tmp_path: Path) -> None:
+    """The door of those who have nothing but a task id; its server ends with the task."""
+    counter = Counter(tmp_path, {"u": unruly("environment")})
+    run(counter, counter.approve("u"))
+    text = {"mcp": msgspec.to_builtins(counter.servers), "gate": {"mode": "yolo"}}
+    (hermes_home() / "config.yaml").write_text(json.dumps(text), encoding="utf-8")
     try:
-        assert json.loads(handle_function_call("mcp_u_echo", {"text": "hi"}, task_id="m"))["result"] == "hi"
+        found = json.loads(handle_function_call("mcp_u_echo", {"text": "hi"}, task_id="m"))
+        pid = int(json.loads(found["result"])["pid"])
+        assert not gone(pid)
         assert "error" in json.loads(handle_function_call("mcp_u_nothing", {}, task_id="m"))
+        cleanup_vm("m")
+        handle_function_call("todo", {}, task_id="n")
+        assert gone(pid)
     finally:
         cleanup_vm("m")
+        cleanup_vm("n")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +247,7 @@ def test_a_batch_calls_a_server_only_where_somebody_said_so(
     settings = Settings(mcp={"files": server}, gate=GateSettings(mode=policy))
     wishes = Wishes(run="r", toolsets=["mcp-files"])
     try:
-        plan, _ = first_plan(wishes, LoadedSettings(settings, []), tmp_path / "prompts.jsonl", [])
+        plan = first_plan(wishes, LoadedSettings(settings, []), tmp_path / "prompts.jsonl", [])
     except PlanError as error:
         assert refused
         assert "hermes config set mcp.files.allowed" in str(error)

@@ -21,16 +21,15 @@ class DistributionError(ValueError):
 
 
 class Distribution(Struct, frozen=True):
-    """`toolsets` are percentages, 0 to 100. `missing` are toolsets that do not exist here."""
+    """`toolsets` are percentages, 0 to 100."""
 
     name: str
     about: str
     toolsets: dict[str, float]
-    missing: list[str] = []
 
 
 def built_in_distributions() -> dict[str, Distribution]:
-    """Those that come with hermes, by name, as they are written: nothing is left out."""
+    """Those that come with hermes, by name."""
     import yaml
 
     with BUILT_IN.open(encoding="utf-8") as file:
@@ -43,23 +42,23 @@ def find_distribution(
     own: Mapping[str, Mapping[str, float]],
     custom: Mapping[str, ToolsetSettings] | None = None,
 ) -> Distribution:
-    """The distribution called `name`, with the toolsets that exist here. The person's `own` come first.
+    """The distribution called `name`. The person's `own` come first.
 
     Args:
         custom: the person's own toolsets.
 
     Raises:
-        DistributionError: there is none of that name, none of its toolsets exists, a percentage is not
-            between 0 and 100, or one of the person's own names a toolset that does not exist.
+        DistributionError: there is none of that name, it names a toolset that does not exist, or a percentage
+            that is not between 0 and 100, or it leaves no toolset on at all.
     """
     built_in = built_in_distributions()
     if name in own:
-        return _checked(Distribution(name, "", dict(own[name])), custom, theirs=True)
+        return _checked(Distribution(name, "", dict(own[name])), custom)
     if name not in built_in:
         near = difflib.get_close_matches(name, [*own, *built_in], n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join([*own, *built_in])}"
         raise DistributionError(f"there is no distribution {name!r}; {hint}")
-    return _checked(built_in[name], custom, theirs=False)
+    return _checked(built_in[name], custom)
 
 
 def fixed_distribution(toolsets: list[str]) -> Distribution:
@@ -81,22 +80,16 @@ def draw_toolsets(toolsets: Mapping[str, float], seed: int, index: int) -> list[
     return drawn or sorted(toolsets, key=lambda name: -toolsets[name])[:1]
 
 
-def _checked(
-    found: Distribution, custom: Mapping[str, ToolsetSettings] | None, *, theirs: bool
-) -> Distribution:
+def _checked(found: Distribution, custom: Mapping[str, ToolsetSettings] | None) -> Distribution:
     known = known_toolsets(custom)
     for name, percent in found.toolsets.items():
         if not 0 <= percent <= 100:
             raise DistributionError(f"distribution {found.name!r}: {name} has {percent:g} %; 0 to 100 it is")
-    missing = [name for name in found.toolsets if name not in known]
-    if theirs and missing:
-        near = difflib.get_close_matches(missing[0], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-        raise DistributionError(f"distribution {found.name!r}: there is no toolset {missing[0]!r}; {hint}")
-    there = {name: float(percent) for name, percent in found.toolsets.items() if name in known and percent}
-    if not there:
-        gone = ", ".join(missing) or "none"
-        raise DistributionError(
-            f"distribution {found.name!r} has no toolset that exists here (it names {gone}); choose another"
-        )
-    return Distribution(found.name, found.about, there, missing)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+            raise DistributionError(f"distribution {found.name!r}: there is no toolset {name!r}; {hint}")
+    drawn = {name: float(percent) for name, percent in found.toolsets.items() if percent}
+    if not drawn:
+        raise DistributionError(f"distribution {found.name!r} has no toolset above 0 %; choose another")
+    return Distribution(found.name, found.about, drawn)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from agent import assembly
 from batches import prompts as prompts_file
-from batches.distributions import Distribution, find_distribution, fixed_distribution
+from batches.distributions import find_distribution, fixed_distribution
 from batches.plan import PromptsFile, RunPlan, scrubbed
 from batches.prompts import Prompt
 from configuration.version import VERSION
@@ -61,10 +61,8 @@ MAY_CHANGE = ("concurrency", "workers", "engine", "max_cost", "max_samples", "ke
 """How the work is done, and how much of it. The rest says what rows are, and holds for the whole run."""
 
 
-def first_plan(
-    wishes: Wishes, loaded: LoadedSettings, path: Path, prompts: list[Prompt]
-) -> tuple[RunPlan, Distribution]:
-    """The plan of a new run, and the distribution with what it lacks here.
+def first_plan(wishes: Wishes, loaded: LoadedSettings, path: Path, prompts: list[Prompt]) -> RunPlan:
+    """The plan of a new run.
 
     Raises:
         PlanError, batches.distributions.DistributionError, toolsets.ToolsetError: as named.
@@ -95,7 +93,7 @@ def first_plan(
         ephemeral_system_prompt=wishes.ephemeral_system_prompt or "",
         prefill=wishes.prefill or [],
     )
-    return _as_wished(plan, wishes, len(prompts)), distribution
+    return _as_wished(plan, wishes, len(prompts))
 
 
 def next_plan(

@@ -138,16 +138,10 @@ def _wishes(name: str, given: dict[str, Any]) -> Wishes:
 
 def _list_distributions(loaded: LoadedSettings) -> None:
     from batches.distributions import built_in_distributions
-    from model_tools import added_toolsets
-    from tools.surroundings import Surroundings
-    from toolsets import known_toolsets
 
-    known = known_toolsets(added_toolsets(Surroundings(loaded.settings)))
     own = {name: ("your own", each) for name, each in loaded.settings.distributions.items()}
     found = {name: (each.about, each.toolsets) for name, each in built_in_distributions().items()}
     for name, (about, toolsets) in {**found, **own}.items():
-        told = ", ".join(
-            f"{each} {percent:g}{'' if each in known else '*'}" for each, percent in toolsets.items()
-        )
+        told = ", ".join(f"{each} {percent:g}" for each, percent in toolsets.items())
         click.echo(f"{name:<16}{about}\n{'':16}{told}")
-    click.echo("\nPer cent for each toolset. * does not exist here yet, and is left out.")
+    click.echo("\nPer cent for each toolset.")

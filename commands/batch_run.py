@@ -18,7 +18,6 @@ from safety.terminal_text import neutralize
 
 if TYPE_CHECKING:
     from batch_runner import BatchRun, Standing
-    from batches.distributions import Distribution
     from batches.engine import Engine
     from batches.plan import RunPlan
     from batches.planning import Wishes
@@ -86,11 +85,10 @@ def _plan(
     from batches.planning import endpoint_of, first_plan, next_plan, states_policy
     from batches.prompts import PromptsError, read_prompts
 
-    distribution: Distribution | None = None
     if not resume:
         assert path is not None
         assert prompts is not None
-        plan, distribution = first_plan(wishes, loaded, path, prompts)
+        plan = first_plan(wishes, loaded, path, prompts)
         endpoint_of(plan)
         folder.open(resume=False)
     else:
@@ -108,7 +106,7 @@ def _plan(
     folder.write_plan(plan)
     stated = "as before" if resume else f"policy {plan.settings.gate.mode}" if states_policy(loaded) else ""
     chosen = resume or loaded.origin("model.name") != "built-in"
-    for line in _opening(plan, folder, distribution, stated=stated, chosen=chosen):
+    for line in _opening(plan, folder, stated=stated, chosen=chosen):
         _say(line)
     return plan, prompts
 
@@ -116,7 +114,6 @@ def _plan(
 def _opening(
     plan: RunPlan,
     folder: RunFolder,
-    distribution: Distribution | None,
     *,
     stated: str,
     chosen: bool,
@@ -125,7 +122,7 @@ def _opening(
     import os
 
     import model_tools
-    from batches.planning import DEFAULT_DISTRIBUTION, endpoint_of
+    from batches.planning import endpoint_of
     from batches.workplace import model_name
     from tools.surroundings import surroundings
 
@@ -147,9 +144,6 @@ def _opening(
         lines.append(offline_notice())
     drawn = ", ".join(f"{name} {percent:g} %" for name, percent in plan.toolsets.items())
     lines.append(f"toolsets: {drawn}")
-    if distribution is not None and distribution.missing and distribution.name != DEFAULT_DISTRIBUTION:
-        gone = ", ".join(distribution.missing)
-        lines.append(f"distribution {distribution.name} also names {gone}: there is no such toolset here")
     around = surroundings(plan.settings, os.getcwd(), impersonal=True)
     tools, missing = model_tools.select_tools(list(plan.toolsets), plan.settings.tools.disabled, around)
     lines += [f"without the tool {name}: {reason}" for name, reason in missing]

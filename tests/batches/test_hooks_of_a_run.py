@@ -28,7 +28,7 @@ def test_a_run_that_is_resumed_has_the_hooks_of_who_resumes_it(home: Path, tmp_p
     path.write_text('{"prompt": "hello"}\n')
     prompts = read_prompts(path)
     now = loaded(home, "hooks:\n  - {event: before_tool, command: mine}\n")
-    plan, _ = first_plan(Wishes(run="r", toolsets=["todo"]), now, path, prompts)
+    plan = first_plan(Wishes(run="r", toolsets=["todo"]), now, path, prompts)
     foreign = msgspec.structs.replace(
         plan, settings=msgspec.structs.replace(plan.settings, hooks=[HookSettings("session_start", "theirs")])
     )

@@ -62,6 +62,9 @@ def describe_navigate(runtime: ToolRuntime, arguments: dict[str, Any]) -> Effect
 def describe_look(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
     """Nothing goes out that the page did not bring along."""
     url = _url(runtime)
+    if not url.startswith("http"):
+        return EffectRequest("browser", ("read",), f"look at {url}")
+    runtime.gate.addresses.note(url)  # it was gone to: being there tells nobody more
     return EffectRequest("browser", ("read", "net"), f"look at {url}", grant="looking at pages", urls=(url,))
 
 
@@ -195,7 +198,7 @@ async def browser_vision(runtime: ToolRuntime, question: str) -> ToolReply:
         prompt = (Path(__file__).parent / "browser" / "vision_prompt.md").read_text(encoding="utf-8")
         answer = await ask_model(runtime, choice, question, system=prompt, images=[("image/png", picture)])
     except BrowserError as error:
-        return _failure(error)
+        return _failure(runtime, error)
     except ModelError as error:
         return error_reply(f"the model could not look at the page: {error}. {error.hint}".rstrip())
     return await page.reply(runtime, told, UNTRUSTED, answer=answer)
@@ -244,7 +247,7 @@ async def _page_reply(
     try:
         page, told = await _use(runtime, work, start=start)
     except BrowserError as error:
-        return _failure(error)
+        return _failure(runtime, error)
     return await page.reply(runtime, told, UNTRUSTED)
 
 
@@ -255,10 +258,11 @@ async def _use(
     return await browser.use(runtime.around, runtime.task_id, work, start=start)
 
 
-def _failure(error: BrowserError) -> ToolReply:
-    """An error may quote the page."""
+def _failure(runtime: ToolRuntime, error: BrowserError) -> ToolReply:
     reply = error_reply(str(error))
-    return ToolReply(reply.content, reply.status, untrusted=UNTRUSTED)
+    if runtime.store(TaskBrowser).session is None:
+        return reply
+    return ToolReply(reply.content, reply.status, untrusted=UNTRUSTED)  # it may quote the page
 
 
 def _action(runtime: ToolRuntime, name: str, what: str) -> EffectRequest:

@@ -70,10 +70,8 @@ class AgentBrowser:
             raise self._not_understood(_first_line(output, said)) from None
         if isinstance(answer, dict) and answer.get("error"):
             raise BrowserGone(f"agent-browser: {str(answer['error'])[:500]}")
-        count = len(answer) if isinstance(answer, list) else 0
-        if not isinstance(answer, list) or not (
-            count == len(commands) or (bail and 0 < count < len(commands))
-        ):
+        least = 1 if bail else len(commands)
+        if not isinstance(answer, list) or not least <= len(answer) <= len(commands):
             raise self._not_understood(_first_line(output, said))
         return [self._result(each) for each in answer]
 

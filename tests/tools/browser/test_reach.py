@@ -121,7 +121,11 @@ def test_a_model_that_obeys_a_page_cannot_send_a_secret_unasked(driven: Driven, 
         assert len(driven.asked) == 2
         assert driven.call("press", key="Enter").status == "denied"
         assert driven.call("click", ref=driven.ref("button", "Send")).status == "denied"
+        asked = len(driven.asked)
         assert driven.call("snapshot").status == "ok"
+        assert driven.call("navigate", url=f"{site.url}/goto?to=http://169.254.169.254/").status == "error"
+        assert driven.call("snapshot").data["url"] == "about:blank"
+        assert len(driven.asked) == asked, "where the person's own host led, it may be looked at"
     assert CANARY not in str(site.seen)
 
 

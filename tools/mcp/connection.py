@@ -73,7 +73,12 @@ class Connection:
 
     async def open(self) -> None:
         """Start or reach it and read its list of tools. Raises ServerError; it is closed then."""
-        await asyncio.to_thread(_load_sdk)  # takes a second or more
+        try:
+            await asyncio.to_thread(_load_sdk)  # takes a second or more
+        except ImportError as error:
+            raise ServerError(
+                f"the MCP SDK cannot be loaded ({_plain(str(error))}); use: pip install 'hermes-agent[mcp]'"
+            ) from None
         self._task = asyncio.create_task(self._live(), name=f"mcp {self.name}")
         try:
             async with asyncio.timeout(self._start_seconds):

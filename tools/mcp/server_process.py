@@ -110,11 +110,18 @@ class ServerProcess:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
         except BaseException:
+            self.kill()
             self._lifeline.close()
             raise
         self._lifeline.watch(self._process.pid)
 
     async def _read_messages(self, incoming: Incoming) -> None:
+        try:
+            await self._read_lines(incoming)
+        finally:
+            self._ended(incoming)
+
+    async def _read_lines(self, incoming: Incoming) -> None:
         assert self._process is not None and self._process.stdout is not None
         line, dropped, ends = bytearray(), False, b""
         while chunk := await self._process.stdout.read(_CHUNK):
@@ -132,7 +139,6 @@ class ServerProcess:
                 ends = ends if dropped else bytes(line[:200])
                 dropped = True
                 del line[:-200]
-        self._ended(incoming)
 
     async def _take(self, line: bytes, incoming: Incoming) -> None:
         from mcp.shared.message import SessionMessage
@@ -174,7 +180,7 @@ class ServerProcess:
                 data = sent.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
                 self._process.stdin.write(data)
                 await self._process.stdin.drain()
-        except (ConnectionError, OSError):
+        except (OSError, ValueError):
             self._ended(incoming)
 
     async def _read_stderr(self) -> None:

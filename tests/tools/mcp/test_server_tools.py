@@ -215,6 +215,17 @@ def test_neither_looking_nor_choosing_imports_the_sdk_or_starts_anything(tmp_pat
     assert not note.exists()
 
 
+def test_without_the_sdk_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = unruly()
+    approved("files", server, "read")
+    monkeypatch.setitem(sys.modules, "mcp_types", None)  # so Python notes that a module is not there
+    found = select_tools(["default"], [], around({"files": server}))
+    assert names(found) == set()
+    assert reasons(found) == {
+        "mcp-files": "the MCP SDK is not installed; use: pip install 'hermes-agent[mcp]'"
+    }
+
+
 @pytest.mark.long
 def test_a_call_by_name_finds_the_servers_of_the_settings(tmp_path: Path) -> None:
     """The door of those who have nothing but a task id; its server ends with the task."""

@@ -22,6 +22,7 @@ Value = TypeVar("Value")
 UNTRUSTED = "web page"
 _REF = re.compile(r"[@\[]*(?:ref=)?(e\d+)\]?")
 _LOADING = "the page is still loading; call browser_snapshot to look again"
+_CHANGED = "the page has changed: browser_snapshot shows how"
 _DOWNLOAD = "the page did not change: it may have begun a download, and downloads are refused"
 _CHOICES = frozenset({"combobox", "listbox"})
 _PIXELS = "700"
@@ -144,12 +145,9 @@ async def browser_scroll(runtime: ToolRuntime, direction: Literal["up", "down"])
     """Scroll the page."""
 
     async def work(session: BrowserSession) -> PageReply:
-        before = session.page
         step = await session.step(["scroll", direction, _PIXELS])
         page = session.page
         step.notes.append(f"pixels {page.top} to {page.top + page.view} of {page.height} are in view")
-        if page.height > before.height:
-            step.notes.append("the page has grown: call browser_snapshot")
         return await _after_action(session, step)
 
     return await _page_reply(runtime, work)
@@ -238,6 +236,8 @@ async def _after_action(session: BrowserSession, step: Step) -> PageReply:
         step.notes.append(_DOWNLOAD)
     elif not session.page.settled:
         step.notes.append(_LOADING)
+    elif not step.changed and session.page.changes:
+        step.notes.append(_CHANGED)
     return await shown_page(session, step, snapshot=step.changed)
 
 

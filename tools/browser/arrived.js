@@ -12,7 +12,7 @@ new Promise((done) => {
     done({
       url: location.href, title: document.title.slice(0, 300), document: String(performance.timeOrigin),
       settled, leaving: LEAVING > 0 && window.__leaving > 0, top: Math.round(scrollY), view: innerHeight,
-      height: document.documentElement ? document.documentElement.scrollHeight : 0,
+      changes: window.__changes || 0, height: document.documentElement ? document.documentElement.scrollHeight : 0,
     });
   };
   const look = () => {

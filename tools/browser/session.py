@@ -52,7 +52,9 @@ _SCREEN = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where the browser is. `document` changes with each new document; `top`, `view`, `height` in pixels."""
+    """Where the browser is. `document` changes with each new document; `top`, `view`, `height` in pixels;
+    `changes`: how often the document was changed since the step began.
+    """
 
     url: str = "about:blank"
     title: str = ""
@@ -62,6 +64,7 @@ class Page:
     top: int = 0
     view: int = 0
     height: int = 0
+    changes: int = 0
     tab: str = ""
     tabs: int = 1
 
@@ -358,6 +361,7 @@ class BrowserSession:
             top=_whole(told.get("top")),
             view=_whole(told.get("view")),
             height=_whole(told.get("height")),
+            changes=_whole(told.get("changes")),
             tab=str(active.get("tabId", "")),
             tabs=len(tabs),
         )

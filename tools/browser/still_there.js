@@ -1,11 +1,14 @@
-// Fails if the document is another than the one the model saw; else notes when the page begins to leave.
+// Fails if the document is another than the one the model saw; else notes from now on whether it changes, and when it
+// begins to leave.
 (() => {
   if (String(performance.timeOrigin) !== __DOCUMENT__) throw new Error("another document");
   if (window.__leaving === undefined) {
     addEventListener("beforeunload", () => { window.__leaving = performance.now(); });
     addEventListener("pageshow", () => { window.__leaving = 0; });
+    new MutationObserver((records) => { window.__changes += records.length; })
+      .observe(document, {subtree: true, childList: true, characterData: true});
   }
-  window.__leaving = 0;
+  window.__leaving = window.__changes = 0;
   __DIALOGS__
   return true;
 })()

@@ -22,7 +22,7 @@ from settings import ToolsetSettings, hermes_home, logs_dir
 from tools.runtime import PlaceProblem, ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import ArgumentError, Tool, error_reply
-from tools.untrusted import mark
+from tools.untrusted import mark, note_sent
 
 log = logging.getLogger("hermes.tools")
 
@@ -120,6 +120,7 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
 
 async def _run(tool: Tool, bound: dict[str, Any], request: EffectRequest, runtime: ToolRuntime) -> ToolReply:
     began = time.monotonic()
+    note_sent(runtime, bound, request)
     try:
         reply = mark(await tool.handler(runtime, **bound), request, runtime)
     except Exception as error:  # noqa: BLE001 - a tool's fault must not end the conversation

@@ -343,7 +343,7 @@ class AIAgent(AgentFacts):
             history = loaded.history
             self.opening_notices += loaded.problems
             usage, requests = loaded.usage, sum(turn.requests for turn in loaded.turns)
-            assembly.remember_exposure(gate, history)
+            assembly.remember_exposure(gate, history, by_person=loaded.header.spawned_by is None)
         else:
             system = self._own_system()
             history = History(system, send_reasoning=self.settings.model.send_reasoning)

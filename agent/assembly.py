@@ -25,7 +25,7 @@ from sandboxes.backend import place_name
 from settings import Settings, load_settings
 from tools.surroundings import Surroundings
 from tools.surroundings import surroundings as surroundings
-from tools.untrusted import is_retold, source_in
+from tools.untrusted import is_retold, note_sent_before, source_in
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session
 from trajectories.session_record import ChangeRecord, Header
@@ -155,14 +155,18 @@ def new_writer(agent: AgentFacts, system: str) -> SessionWriter:
     return SessionWriter.create(folder, header, sync=agent.settings.sessions.sync)
 
 
-def remember_exposure(gate: Gate, history: History) -> None:
-    """What a conversation that goes on has read from elsewhere, and which addresses it met."""
+def remember_exposure(gate: Gate, history: History, *, by_person: bool = True) -> None:
+    """What a conversation that goes on has read from elsewhere, and which addresses it met.
+
+    `by_person`: a person began it, and no agent whose helper it was.
+    """
     for entry in history.entries:
         if isinstance(entry, UserMessage):
-            if entry.origin == "person":
+            if entry.origin == "person" and by_person:
                 gate.addresses.note_person(entry.text)
             continue
-        for result in entry.results:
+        for call, result in zip(entry.assistant.tool_calls, entry.results, strict=True):
+            note_sent_before(gate, call.name, call.arguments)
             if source := source_in(result.content):
                 gate.note_untrusted(source)
                 if not is_retold(source):

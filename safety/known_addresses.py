@@ -1,7 +1,8 @@
 """Web addresses nobody made up: those a person named, and those that stood in what was found.
 
 An address can carry something out. One that stands word for word in a page or in a list of results was
-written before the model knew what it knows now, so it carries nothing.
+written before the model knew what it knows now, so it carries nothing; but not if it stands there because the
+model wrote it first, and a tool or a page repeats it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class KnownAddresses:
     def __init__(self) -> None:
         self._addresses: set[str] = set()
         self._hosts: set[str] = set()
+        self._made_up: tuple[str, ...] = ()
 
     def note_person(self, text: str) -> None:
         """A person said `text`: any address on a host they name is one of theirs."""
@@ -37,8 +39,19 @@ class KnownAddresses:
             return
         for found in _ADDRESS.findall(text):
             for address in _readings(found):
-                if len(self._addresses) < _MOST and (plain := _plain(address)):
+                plain = _plain(address)
+                if plain and len(self._addresses) < _MOST and not plain.startswith(self._made_up):
                     self._addresses.add(plain)
+
+    def note_model(self, text: str) -> None:
+        """The model wrote `text`: an address in it that is not known yet stays the model's, and so does
+        what begins with it, whoever repeats it."""
+        if "://" not in text:
+            return
+        for found in _ADDRESS.findall(text):
+            address = found.rstrip(_CLOSING)
+            if (plain := _plain(address)) and not self.knows(address) and plain not in self._made_up:
+                self._made_up += (plain,)
 
     def knows(self, url: str) -> bool:
         """Whether `url` was not made up: it was met word for word, or its host was named by a person."""
@@ -49,6 +62,7 @@ class KnownAddresses:
     def forget(self) -> None:
         self._addresses.clear()
         self._hosts.clear()
+        self._made_up = ()
 
 
 def _readings(found: str) -> list[str]:

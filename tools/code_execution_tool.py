@@ -11,6 +11,7 @@ from safety.gate import Effect, EffectRequest
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings
 from tools.tool import error_reply, ok_reply, tool
+from tools.untrusted import SCRIPT
 
 SECONDS = 300.0
 _NETWORK = re.compile(
@@ -71,4 +72,5 @@ async def execute_code(
         output=ended.output.text, exit_code=ended.exit_code,
         seconds=round(time.monotonic() - began, 1), **more,
     )  # fmt: skip
-    return ToolReply(reply.content, untrusted=ended.untrusted)
+    # What a script prints is the model's own text, whatever it has read.
+    return ToolReply(reply.content, untrusted=f"{SCRIPT} {ended.untrusted}" if ended.untrusted else "")

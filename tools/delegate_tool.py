@@ -9,8 +9,7 @@ from safety.terminal_text import strip_controls
 from tools.runtime import SpawnRefused, ToolReply, ToolRuntime
 from tools.surroundings import Surroundings
 from tools.tool import error_reply, ok_reply, tool
-
-UNTRUSTED = "helper"
+from tools.untrusted import HELPER
 
 
 def check_delegate_requirements(around: Surroundings | None = None) -> str:
@@ -50,7 +49,7 @@ async def delegate_task(
         facts = {"outcome": report.outcome, "reason": report.reason, **facts}
     if len(report.text) > limit:
         facts["note"] = f"the answer was cut: it has {len(report.text):,} characters"
-    untrusted = UNTRUSTED if report.untrusted else ""
+    untrusted = HELPER if report.untrusted else ""
     if not report.text.strip():
         reply = error_reply(f"the helper gave no answer: {report.reason or report.outcome}", **facts)
         return ToolReply(reply.content, reply.status, untrusted=untrusted)

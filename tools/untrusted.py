@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from safety.gate import EffectRequest
+from safety.gate import EffectRequest, Gate
 from tools.runtime import ToolReply, ToolRuntime
 
 OUTSIDE = "file outside the working folder"
 EARLIER = "earlier session"
 NOTED = "note written after reading"
+HELPER = "helper"
+PICTURE = "picture"
+SCRIPT = "script that read"
+_RETOLD = (EARLIER, NOTED, HELPER, PICTURE, SCRIPT, OUTSIDE)
+_OPENED = frozenset({"url", "urls", "image"})
+"""Parameters of our own tools that hold addresses which are opened."""
 _ON_THIS_MACHINE = frozenset({"none", "bubblewrap", "landlock"})
 
 
@@ -32,8 +40,30 @@ def mark(reply: ToolReply, request: EffectRequest, runtime: ToolRuntime) -> Tool
 
 
 def is_retold(source: str) -> bool:
-    """Whether it is the model's own word of another day: an address in it may be one that it made up then."""
-    return source.startswith((EARLIER, NOTED))
+    """Whether a model's own words, of now or another day, come back: an address in it may be one that it
+    made up, or was told to."""
+    return source.startswith(_RETOLD)
+
+
+def note_sent(runtime: ToolRuntime, arguments: Mapping[str, Any], request: EffectRequest) -> None:
+    """Remember which addresses the model itself puts into a call that goes out, before anybody repeats them.
+
+    Those that the call opens the gate decides on.
+    """
+    gate = runtime.gate
+    if "net" in request.effects and gate.exposure.untrusted:
+        given = {name: value for name, value in arguments.items() if not (request.urls and name in _OPENED)}
+        gate.addresses.note_model(json.dumps(given, ensure_ascii=False, default=str))
+
+
+def note_sent_before(gate: Gate, tool: str, arguments: str) -> None:
+    """The same for a call of a conversation that is resumed."""
+    if not gate.exposure.untrusted:
+        return
+    given = json.loads(arguments)
+    own = not tool.startswith("mcp_")
+    given = {name: value for name, value in given.items() if not (own and name in _OPENED)}
+    gate.addresses.note_model(json.dumps(given, ensure_ascii=False))
 
 
 def labelled(content: str, source: str) -> str:

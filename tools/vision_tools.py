@@ -14,11 +14,11 @@ from tools.pictures import MOST_BYTES, Picture, PictureError, check_picture, rea
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import ArgumentError, error_reply, ok_reply, tool
+from tools.untrusted import PICTURE
 
 if TYPE_CHECKING:
     from configuration.tool_settings import ModelChoice
 
-UNTRUSTED = "picture"
 _PROMPT = Path(__file__).with_name("vision_prompt.md")
 _MOST_TEXT = 20_000
 """Characters of an answer: what a picture says is never as long, but a model that runs wild may be."""
@@ -36,9 +36,12 @@ def is_url(image: str) -> bool:
 def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
     image = arguments["image"]
     if is_url(image):
-        summary = f"look at the picture {image}"
-        return EffectRequest("vision_analyze", ("read", "net"), summary, grant="looking at pictures",
-                             urls=(image,))  # fmt: skip
+        try:
+            host = urlsplit(image).hostname
+        except ValueError as error:
+            raise ArgumentError(f"{image[:200]!r} is no address: {error}") from None
+        return EffectRequest("vision_analyze", ("read", "net"), f"look at the picture {image}",
+                             grant=f"fetch from {host}", urls=(image,))  # fmt: skip
     path = arguments["image"] = runtime.sandbox.canonical(_as_path(image))
     summary = f"show the picture {path} to the model"
     return EffectRequest("vision_analyze", ("read",), summary, (path,), "reading files")
@@ -75,7 +78,7 @@ async def vision_analyze(runtime: ToolRuntime, image: str, question: str) -> Too
     if len(text) > _MOST_TEXT:
         more["note"] = f"the answer had {len(text)} characters and is cut"
     reply = ok_reply(answer=text[:_MOST_TEXT], size=f"{picture.width}x{picture.height}", **more)
-    return ToolReply(reply.content, untrusted=UNTRUSTED)
+    return ToolReply(reply.content, untrusted=PICTURE)
 
 
 async def _picture(runtime: ToolRuntime, image: str) -> Picture:

@@ -107,7 +107,7 @@ def test_text_of_others_read_in_a_script_is_marked_for_the_model(
         tmp_path,
         f"from hermes_tools import read_file\nprint(read_file('{home}/page.txt')['content'])",
     )
-    assert talk.run()["untrusted"] == "file outside the working folder"
+    assert talk.run()["untrusted"] == "script that read file outside the working folder"
     assert talk.agent.runtime.gate.exposure.untrusted.endswith("page.txt")
 
 

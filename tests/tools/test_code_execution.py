@@ -403,3 +403,26 @@ def test_code_that_names_the_network_counts_as_text_of_others(bench: Bench) -> N
     assert bench.runtime.gate.exposure.untrusted == ""
     bench.script("import urllib.request")
     assert bench.runtime.gate.exposure.untrusted == "what came from the code of execute_code"
+
+
+REACH = """
+import gc, os
+link = next(each for each in gc.get_objects() if type(each).__name__ == "Link")
+def send(payload, number=5):
+    os.write(link._out, b"\\x1e" + link._token + b" %d ." % number + payload + b"\\x1e")
+"""
+
+
+@pytest.mark.parametrize(
+    "payload", ["[" * 50_000, "[]", '{"name": 1}', '{"name": "note", "arguments": 7}', "\\xff", "NaN"]
+)
+def test_a_call_that_a_script_forges_is_answered_with_an_error(bench: Bench, payload: str) -> None:
+    reply = bench.script(f"{REACH}send(b'{payload}')\nimport time\ntime.sleep(0.3)\nprint('end')")
+    assert reply.data["output"].endswith("end\n")
+    assert "calls" not in reply.data
+    assert "call: is no call" in bench.shown
+
+
+def test_a_script_that_never_stops_to_call_is_ended(bench: Bench) -> None:
+    reply = bench.script(f"{REACH}while True: send(b'{{}}')", timeout=30)
+    assert "the sandbox failed" in reply.error and "calls" in reply.error

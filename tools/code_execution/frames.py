@@ -17,12 +17,20 @@ TOO_LARGE = b""
 """What is delivered in place of a call that is too large."""
 
 
+_AT_ONCE = 4
+"""Payloads of full size that may be on their way at the same time."""
+_MOST_OPEN = 1_000
+
+
 class Frames:
     """Takes the calls out of what a script writes.
 
     Args:
         deliver: gets the number of a call and its payload, in the thread that sifts.
         most: bytes of a payload.
+
+    Attributes:
+        waiting: bytes of calls whose end has not come yet.
     """
 
     def __init__(self, token: str, deliver: Callable[[int, bytes], None], most: int) -> None:
@@ -30,7 +38,8 @@ class Frames:
         self._deliver = deliver
         self._most = most
         self._held = b""
-        self._parts: dict[int, bytearray] = {}
+        self._parts: dict[int, bytearray | None] = {}
+        self.waiting = 0
 
     def sift(self, piece: bytes) -> bytes:
         """What of `piece`, and of what was held back before it, is output."""
@@ -57,11 +66,18 @@ class Frames:
         word, _, rest = frame.partition(b" ")
         if not word.isdigit() or len(word) > 9 or rest[:1] not in (b"+", b"."):
             return False
-        number = int(word)
-        part = self._parts.setdefault(number, bytearray())
-        if len(part) <= self._most:
-            part += rest[1:]
+        number, more = int(word), rest[1:]
+        part = self._parts.pop(number, bytearray())
+        if part is not None:
+            self.waiting -= len(part)
+            fits = len(part) + len(more) <= self._most
+            if fits and self.waiting + len(part) + len(more) <= _AT_ONCE * self._most:
+                part += more
+            else:
+                part = None
         if rest[:1] == b".":
-            del self._parts[number]
-            self._deliver(number, bytes(part) if len(part) <= self._most else TOO_LARGE)
+            self._deliver(number, TOO_LARGE if part is None else bytes(part))
+        elif len(self._parts) < _MOST_OPEN:
+            self._parts[number] = part
+            self.waiting += len(part or b"")
         return True

@@ -10,7 +10,7 @@ import secrets
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import error_reply
 
 MOST_CALLS = 50
+MOST_REQUESTS = 2_000
+"""Calls that are answered at all, be it with an error; a script that makes more is ended."""
 MOST_ARGUMENTS = 8 * 1024 * 1024
 """Bytes of one call's arguments."""
 KILL_GRACE = 0.25
@@ -94,6 +96,7 @@ class ScriptRun:
     calls: Counter[str] = field(default_factory=Counter)
     sources: list[str] = field(default_factory=list)
     problem: str = ""
+    _requests: int = 0
     _answering: set[asyncio.Task[None]] = field(default_factory=set)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _process: BackgroundProcess | None = None
@@ -170,7 +173,15 @@ class ScriptRun:
         if number == 0:
             self._begun = True
             return
-        task = asyncio.get_running_loop().create_task(self._answer(number, payload))
+        self._requests += 1
+        if self._requests > MOST_REQUESTS:
+            if self.problem or self._process is None:
+                return
+            self.problem = f"the script made more than {MOST_REQUESTS:,} calls"
+            work: Coroutine[Any, Any, None] = self._process.kill(KILL_GRACE)
+        else:
+            work = self._answer(number, payload)
+        task = asyncio.get_running_loop().create_task(work)
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
@@ -184,8 +195,12 @@ class ScriptRun:
     async def _reply_to(self, payload: bytes) -> ToolReply:
         if payload == TOO_LARGE:
             return error_reply(f"the arguments of a call may have {MOST_ARGUMENTS:,} bytes at most")
-        request = json.loads(payload)
-        name, arguments = str(request["name"]), dict(request["arguments"])
+        try:
+            request = json.loads(payload)
+            name, arguments = str(request["name"]), dict(request["arguments"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            self._tell("call: is no call")
+            return error_reply("the call is not one that hermes_tools makes")
         if self.calls.total() >= MOST_CALLS:
             return error_reply(
                 f"{MOST_CALLS} calls are the most a script can make; begin another for the rest"

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -20,23 +19,23 @@ from conversation.event import Event, Notice, RetryScheduled, TurnFinished
 from conversation.history import History
 from models.chat_model import ChatModel, ModelEvent, ModelRequest
 from safety.gate import Gate
-from safety.redact import Redactor
 from sandboxes.sandbox import Sandbox
 from settings import Settings, SettingsError
 from tools.auxiliary import chosen_settings
 from tools.runtime import HelperReport, SpawnRefused
 from tools.tool import Tool
 from tools.untrusted import source_in
-from toolsets import ToolsetError
 from trajectories.session_record import Spawner
+
+if TYPE_CHECKING:
+    from safety.redact import Redactor
 
 PROMPT = Path(__file__).with_name("helper.md")
 NOT_FOR_HELPERS = ("clarify", "memory")
 """Toolsets: a helper neither asks the person nor writes down what it thinks they like."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inheritance:
+class Inheritance(msgspec.Struct, frozen=True):
     """What an agent has from the one that made it. `depth` counts from 1; `name` is for people."""
 
     gate: Gate
@@ -47,8 +46,7 @@ class Inheritance:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChildPlan:
+class ChildPlan(msgspec.Struct, frozen=True):
     """An agent to be made.
 
     `model` None: it connects as its settings say. `tell` hears of each call: its tool, and a preview.
@@ -175,6 +173,8 @@ class Children:
 
     def _refuse_more(self, toolsets: Sequence[str]) -> None:
         """Raises SpawnRefused where one of them is unknown, or has tools that the parent has not."""
+        from toolsets import ToolsetError
+
         settings = self._parent.settings
         own = self._names(settings)
         given = [name for name in settings.tools.enabled if name not in NOT_FOR_HELPERS]

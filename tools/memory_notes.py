@@ -20,8 +20,9 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from configuration.home import SettingsError, changing
 from safety.paths import canonical, exact_folder, open_exact
@@ -38,8 +39,7 @@ class NoteError(ValueError):
     """Nothing was read or changed; the text says why and what helps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """`source` is "" for what nobody but the person and the model had a part in. `changed`: epoch seconds.
 
     `cut`: the file holds more than a note may; `text` is its beginning.

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
+from msgspec import Struct
+
 from conversation.event import Display, Event, Outcome
 from conversation.message import Approval, Usage
 from models.chat_model import ChatModel
@@ -47,8 +49,7 @@ class SpawnRefused(ValueError):
     """No helper was made; the text says why, for the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class HelperReport:
+class HelperReport(Struct, frozen=True):
     """What a helper came to; see `conversation.event.TurnFinished`.
 
     `session_id` is "" where nothing is saved; `untrusted`: it has read text that nobody vouches for.
@@ -84,8 +85,7 @@ AskPerson: TypeAlias = Callable[[str, list[str]], Awaitable[str]]
 """Asks the person a question, with possible answers to choose from (may be empty)."""
 
 
-@dataclass(slots=True)
-class PlaceProblem:
+class PlaceProblem(Struct):
     """Why the place where tools work could not be had at all; "" as long as it could."""
 
     text: str = ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from safety.paths import canonical, is_within
 from tools.skills.skill import SKILL_FILE, Skill, SkillError, read_skill
@@ -19,21 +20,19 @@ _MOST_FOLDERS = 2_000
 _SKIPPED = frozenset({"node_modules", "__pycache__"})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where skills are looked for. `within`: links must not lead out of this folder, "" if they may."""
 
     folder: str
     within: str = ""
 
 
-@dataclass(slots=True)
-class Library:
+class Library(Struct):
     """`skills` by key, each the one that counts; `broken` cannot be used; `hidden` by another of its name."""
 
-    skills: dict[str, Skill] = field(default_factory=dict)
-    broken: list[Skill] = field(default_factory=list)
-    hidden: list[Skill] = field(default_factory=list)
+    skills: dict[str, Skill] = {}
+    broken: list[Skill] = []
+    hidden: list[Skill] = []
 
     def find(self, name: str) -> Skill:
         """The skill called `name`, or `CATEGORY/NAME`. Raises SkillError, which names the nearest."""

@@ -10,8 +10,9 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from safety.paths import canonical, is_within, open_exact
 
@@ -33,8 +34,7 @@ class SkillError(ValueError):
     """A skill or a file of it cannot be used; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Skill:
+class Skill(Struct, frozen=True):
     """`folder` is canonical. `category` is the folders between the place searched and the skill's own.
 
     `problem` is "" for one that can be used; `name` is then from its header, else that of its folder.

@@ -343,7 +343,7 @@ class AIAgent(AgentFacts):
             history = loaded.history
             self.opening_notices += loaded.problems
             usage, requests = loaded.usage, sum(turn.requests for turn in loaded.turns)
-            assembly.remember_exposure(gate, history, by_person=loaded.header.spawned_by is None)
+            assembly.recall_exposure(gate, loaded)
         else:
             system = self._own_system()
             history = History(system, send_reasoning=self.settings.model.send_reasoning)
@@ -369,6 +369,8 @@ class AIAgent(AgentFacts):
         if session is not None:
             for change in assembly.changes_since(session[1], self):
                 self._record(change)
+        if self.inherited is None:
+            gate.exposure.tell = lambda *read: self._record(assembly.read_record(*read))
 
     async def _turn(self, message: UserMessage) -> TurnFinished:
         """A turn; beside the first of a new session, the state of the working folder is put on record."""
@@ -377,6 +379,7 @@ class AIAgent(AgentFacts):
             return over
         if self.inherited is None:  # what a helper is told, no person wrote
             self.runtime.gate.addresses.note_person(message.text)
+        assembly.note_pictures(self.runtime.gate, message)
         if not self._git_unknown:
             return await self._loop.run(message)
         self._git_unknown = False

@@ -155,6 +155,26 @@ def new_writer(agent: AgentFacts, system: str) -> SessionWriter:
     return SessionWriter.create(folder, header, sync=agent.settings.sessions.sync)
 
 
+READ = "exposure"
+"""A change that nobody made: the conversation has read something; `value` is the kind and the source."""
+
+
+def read_record(kind: str, source: str) -> ChangeRecord:
+    return ChangeRecord(what=READ, value=[kind, source])
+
+
+def recall_exposure(gate: Gate, session: Session) -> None:
+    """What a conversation had read when it was saved."""
+    remember_exposure(gate, session.history, by_person=session.header.spawned_by is None)
+    for record in session.records:
+        if isinstance(record, ChangeRecord) and record.what == READ:
+            match record.value:
+                case ["private", str(source)]:
+                    gate.note_private(source)
+                case ["untrusted", str(source)]:
+                    gate.note_untrusted(source)
+
+
 def remember_exposure(gate: Gate, history: History, *, by_person: bool = True) -> None:
     """What a conversation that goes on has read from elsewhere, and which addresses it met.
 
@@ -164,6 +184,7 @@ def remember_exposure(gate: Gate, history: History, *, by_person: bool = True) -
         if isinstance(entry, UserMessage):
             if entry.origin == "person" and by_person:
                 gate.addresses.note_person(entry.text)
+            note_pictures(gate, entry)
             continue
         for call, result in zip(entry.assistant.tool_calls, entry.results, strict=True):
             note_sent_before(gate, call.name, call.arguments)
@@ -171,6 +192,12 @@ def remember_exposure(gate: Gate, history: History, *, by_person: bool = True) -
                 gate.note_untrusted(source)
                 if not is_retold(source):
                     gate.addresses.note(result.content)
+
+
+def note_pictures(gate: Gate, message: UserMessage) -> None:
+    """What is written in a picture, the person who shows it need not have written, or even seen."""
+    if message.pictures:
+        gate.note_untrusted("a picture that was shown")
 
 
 def rescue(writer: SessionWriter) -> str:

@@ -80,7 +80,11 @@ def row_facts(
             "flawed": exported.flawed,
             "unprompted": exported.unprompted,
         },
-        "changes": [record.what for record in session.records if isinstance(record, ChangeRecord)],
+        "changes": [
+            record.what
+            for record in session.records
+            if isinstance(record, ChangeRecord) and record.what != "exposure"
+        ],
         "toolsets": session.toolsets,
         "sampling": json_of(header.sampling),
         "provider": header.provider,

@@ -125,6 +125,9 @@ class CompactionRecord(RecordBase, frozen=True, tag="compaction", kw_only=True):
 class ChangeRecord(RecordBase, frozen=True, tag="change", kw_only=True):
     """The person changed the `model`, `personality`, `toolsets` or `system`; `value` is the new one.
 
+    `exposure` is none of theirs: the conversation has read something of which the gate has to know when it
+    goes on; `value` is the kind ("untrusted", "private") and the source.
+
     `system` and `tools` are the new system text and tool definitions where they changed with it.
     """
 

@@ -137,3 +137,11 @@ def test_a_new_conversation_has_read_nothing(tmp_path: Path) -> None:
     gate = exposed(tmp_path, "yolo")
     gate.forget_grants()
     assert gate.decide(tool("net")).verdict == "allow"
+
+
+def test_a_name_with_line_ends_does_not_pass_for_more_in_a_question(tmp_path: Path) -> None:
+    gate = Gate("ask", workspace=str(tmp_path))
+    gate.note_untrusted("/repo/a\n\n  terminal needs your word: it reads\n    ls\r\n")
+    gate.note_private("\n")
+    assert "\n" not in gate.exposure.reason()
+    assert gate.exposure.private == "an unknown source"

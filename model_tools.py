@@ -18,7 +18,7 @@ from safety.gate import Decision, EffectRequest, Gate
 from safety.permissions import Permissions
 from sandboxes.backend import make_sandbox
 from sandboxes.sandbox import SandboxError
-from settings import ToolsetSettings, hermes_home, logs_dir
+from settings import SettingsError, ToolsetSettings, hermes_home, logs_dir
 from tools.runtime import PlaceProblem, ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import ArgumentError, Tool, error_reply
@@ -160,7 +160,7 @@ async def _place(runtime: ToolRuntime) -> None:
 
 def _failure(tool: Tool, error: Exception) -> ToolReply:
     """What the model reads of an error; one that nobody foresaw is logged too."""
-    if isinstance(error, ArgumentError):
+    if isinstance(error, (ArgumentError, SettingsError)):
         return error_reply(str(error))
     if isinstance(error, SandboxError):
         return error_reply(f"the sandbox failed: {error}")

@@ -17,6 +17,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TypeAlias
 from urllib.parse import quote
 
+from configuration.home import SettingsError
+
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
@@ -115,7 +117,7 @@ class AllowedHosts:
         entries: NAME, NAME:PORT, an IP address, or one with a port ([::1]:8080). Without a port: any.
 
     Raises:
-        ValueError: an entry is none of these.
+        SettingsError: an entry is none of these.
     """
 
     def __init__(self, entries: Sequence[str] = ()) -> None:
@@ -124,7 +126,7 @@ class AllowedHosts:
             try:
                 self._hosts.add(_read_entry(entry))
             except RefusedAddress as refusal:
-                raise ValueError(
+                raise SettingsError(
                     f"web.allowed_hosts: {entry!r} cannot be used: {refusal}. Write NAME or NAME:PORT"
                 ) from None
 

@@ -95,14 +95,13 @@ async def _picture(runtime: ToolRuntime, image: str) -> Picture:
 
 async def fetch_picture(runtime: ToolRuntime, url: str) -> Picture:
     """Raises PictureError, tools.network.failures.FetchError."""
-    from safety.addresses import AllowedHosts
     from tools.network.fetch import Limits, fetch
-    from tools.network.guard import Guard
+    from tools.network.guard import guard_of
 
-    web = runtime.settings.web
-    guard = Guard(AllowedHosts(web.allowed_hosts), environ=runtime.around.environ)
-    limits = Limits(max_bytes=MOST_BYTES, timeout=web.timeout)
-    fetched = await fetch(url, guard=guard, limits=limits, whole=True, headers={"Accept": "image/*"})
+    limits = Limits(max_bytes=MOST_BYTES, timeout=runtime.settings.web.timeout)
+    fetched = await fetch(
+        url, guard=guard_of(runtime.around), limits=limits, whole=True, headers={"Accept": "image/*"}
+    )
     if fetched.status >= 400:
         raise PictureError(f"{url} cannot be had: its server answers {fetched.status}")
     name = posixpath.basename(unquote(urlsplit(fetched.url).path)) or url

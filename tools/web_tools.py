@@ -7,12 +7,13 @@ bounded, and addresses in it stand in full, so that following one is known to be
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from safety.gate import EffectRequest
+from settings import SettingsError
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import ArgumentError, error_reply, ok_reply, tool
@@ -230,15 +231,14 @@ def _whole(pages: Sequence[Page]) -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if value} for row in rows]
 
 
-def _run(work: Any) -> str:
+def _run(work: Callable[[WebBackend], Awaitable[dict[str, Any]]]) -> str:
     from conversation.blocking import run_blocking
 
     async def whole() -> dict[str, Any]:
         try:
             async with _backend(surroundings_here()) as backend:
-                found: dict[str, Any] = await work(backend)
-                return found
-        except (WebError, ArgumentError) as error:
+                return await work(backend)
+        except (WebError, ArgumentError, SettingsError) as error:
             return {"error": str(error)}
 
     return json.dumps(run_blocking(whole()), ensure_ascii=False)

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 
 from commands.checks.finding import Finding, Scene, off, ok, problem, warning
+from settings import SettingsError
 
 SECONDS = 2.0
 
@@ -40,9 +41,8 @@ def check_web(scene: Scene) -> Iterator[Finding]:
         yield ok("pages", "they are fetched from here, and searches go to public engines")
     else:
         yield ok("pages", f"Firecrawl{' at web.api_url' if scene.settings.web.api_url else ''}")
-    if scene.settings.web.allowed_hosts:
-        hosts = ", ".join(scene.settings.web.allowed_hosts)
-        yield ok("private hosts", f"tools may reach {hosts} (web.allowed_hosts)")
+    if hosts := scene.settings.web.allowed_hosts:
+        yield _allowed_hosts(hosts)
 
 
 def check_tool_servers(scene: Scene) -> Iterator[Finding]:
@@ -65,6 +65,16 @@ def check_tool_servers(scene: Scene) -> Iterator[Finding]:
             yield problem(f"mcp {name}", *_split(told, f"hermes mcp test {name}"))
         else:
             yield ok(f"mcp {name}", f"approved; to see whether it answers: hermes mcp test {name}")
+
+
+def _allowed_hosts(hosts: list[str]) -> Finding:
+    from safety.addresses import AllowedHosts
+
+    try:
+        AllowedHosts(hosts)
+    except SettingsError as error:
+        return problem("private hosts", str(error), "hermes config edit")
+    return ok("private hosts", f"tools may reach {', '.join(hosts)} (web.allowed_hosts)")
 
 
 def _program(scene: Scene, name: str, path: str) -> Finding:

@@ -71,6 +71,13 @@ def test_pages_can_be_read_or_the_missing_package_is_named(person: Person) -> No
     assert "intranet:8080" in found["private hosts"].text
 
 
+def test_an_entry_of_the_allowed_hosts_that_is_no_host_is_a_problem(person: Person) -> None:
+    person.has("web: {allowed_hosts: [http://intranet/]}\n")
+    found = person.finds(check_web)["private hosts"]
+    assert found.state == "problem"
+    assert "Write NAME or NAME:PORT" in found.text
+
+
 @pytest.mark.skipif(not find_spec("mcp"), reason="mcp is not installed")
 def test_tool_servers_are_not_started(person: Person) -> None:
     assert person.states(check_tool_servers) == {"off"}

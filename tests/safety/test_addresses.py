@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from configuration.home import SettingsError
 from safety.addresses import (
     AllowedHosts,
     RefusedAddress,
@@ -406,6 +407,6 @@ def test_an_allowed_host_is_still_asked_for_in_a_proper_way() -> None:
     "entry", ["", "http://wiki.corp/", "wiki.corp/x", "*.corp", "10.0.0.0/8", "a b", "wiki:0", "me@wiki"]
 )
 def test_an_entry_that_is_no_host_is_named(entry: str) -> None:
-    with pytest.raises(ValueError, match=r"web\.allowed_hosts: .*Write NAME or NAME:PORT") as error:
+    with pytest.raises(SettingsError, match=r"web\.allowed_hosts: .*Write NAME or NAME:PORT") as error:
         AllowedHosts([entry])
     assert repr(entry) in str(error.value)

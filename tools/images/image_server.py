@@ -50,13 +50,11 @@ class ImageServer:
         url = self.absolute(url)
         if self.is_ours(url):
             return await self._read("GET", url, {}, None, MOST_BYTES)
-        from safety.addresses import AllowedHosts
         from tools.network.failures import FetchError
         from tools.network.fetch import Limits, fetch
-        from tools.network.guard import Guard
+        from tools.network.guard import guard_of
 
-        web = self._runtime.settings.web
-        guard = Guard(AllowedHosts(web.allowed_hosts), environ=self._runtime.around.environ)
+        guard = guard_of(self._runtime.around)
         limits = Limits(max_bytes=MOST_BYTES, timeout=self._runtime.settings.images.timeout)
         try:
             fetched = await fetch(url, guard=guard, limits=limits, whole=True, headers={"Accept": "image/*"})

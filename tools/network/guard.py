@@ -21,6 +21,8 @@ from tools.network.failures import FetchError
 if TYPE_CHECKING:
     import ssl
 
+    from tools.surroundings import Surroundings
+
 Lookup: TypeAlias = Callable[[str, int], list[str]]
 """Says which IP addresses a name has. Blocks; raises OSError where there are none."""
 
@@ -115,6 +117,11 @@ class Guard:
         if not addresses:
             raise FetchError("dns", f"no address was found for the name {host}")
         return addresses
+
+
+def guard_of(around: Surroundings) -> Guard:
+    """The guard that the settings of an agent ask for. Raises SettingsError."""
+    return Guard(AllowedHosts(around.settings.web.allowed_hosts), environ=around.environ)
 
 
 def refusal(host: str, port: int, reason: str) -> FetchError:

@@ -41,17 +41,14 @@ def make_backend(around: Surroundings) -> WebBackend:
 
     Raises:
         WebError: it cannot be used.
+        SettingsError: `web.allowed_hosts` cannot.
     """
     problem = why_unusable(around)
     if problem:
         raise WebError(problem)
-    from safety.addresses import AllowedHosts
-    from tools.network.guard import Guard
+    from tools.network.guard import guard_of
 
-    try:
-        guard = Guard(AllowedHosts(around.settings.web.allowed_hosts), environ=around.environ)
-    except ValueError as error:
-        raise WebError(str(error)) from None
+    guard = guard_of(around)
     if backend_name(around) == "firecrawl":
         from tools.web.firecrawl_backend import FirecrawlBackend
 

@@ -104,12 +104,20 @@ def test_what_is_read_is_denied_where_nothing_may_go_out(tmp_path: Path) -> None
     assert called.status == "denied"
 
 
-def test_a_wrong_entry_in_the_allowed_hosts_is_told(tmp_path: Path) -> None:
-    called = web_workshop(tmp_path, allowed_hosts=["http://x/y"]).call(
-        "web_extract", urls=["https://one.example/"]
-    )
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("web_extract", {"urls": ["https://one.example/"]}),
+        ("vision_analyze", {"image": "https://one.example/a.png", "question": "?"}),
+        ("browser_navigate", {"url": "https://one.example/"}),
+    ],
+)
+def test_a_wrong_entry_in_the_allowed_hosts_is_told(
+    tmp_path: Path, tool: str, arguments: dict[str, Any]
+) -> None:
+    called = web_workshop(tmp_path, allowed_hosts=["http://x/y"]).call(tool, **arguments)
     assert called.status == "error"
-    assert "allowed_hosts" in called.error
+    assert called.error.startswith("web.allowed_hosts: 'http://x/y' cannot be used")
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from sandboxes.registry import SHARED
 from sandboxes.sandbox import Sandbox
 from settings import Settings
 from tools.runtime import AskPerson, ToolRuntime, new_task_id
+from tools.surroundings import surroundings
 from tools.tool import Tool
 from trajectories.session_file import SessionWriter
 from trajectories.session_id import new_session_id
@@ -107,7 +108,7 @@ class AIAgent(AgentFacts):
         self.settings = assembly.with_toolsets(settings, enabled_toolsets, disabled_toolsets)
         self.save = self.settings.sessions.save if save is None else save
         self.rollout = rollout
-        self.around = assembly.surroundings(
+        self.around = surroundings(
             self.settings, self.cwd, self.environ, trusted=trusted, impersonal=impersonal or rollout
         )
         self._passing_folder = passing_folder

@@ -24,7 +24,6 @@ from safety.permissions import Permissions
 from sandboxes.backend import place_name
 from settings import Settings, load_settings
 from tools.surroundings import Surroundings
-from tools.surroundings import surroundings as surroundings
 from tools.untrusted import is_retold, note_sent_before, source_in
 from trajectories.session_file import SessionWriter
 from trajectories.session_load import Session, SessionError, load_session

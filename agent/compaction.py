@@ -10,15 +10,13 @@ from typing import Any
 
 from conversation.event import Answer, Event, RetryScheduled
 from conversation.history import Entry, History, Summary
-from conversation.message import Usage, UserMessage
+from conversation.message import PICTURE_TOKENS, Usage, UserMessage
 from models.chat_model import ChatModel, ModelError, ModelRequest
 
 PROMPT = Path(__file__).with_name("compaction.md")
 KEEP_LAST_SHARE = 0.3
 """Share of the window that the newest entries may fill; the rest of the middle is summarised."""
 DIGEST_LINE = 160
-PICTURE_TOKENS = 1_000
-"""What a picture is taken for until the server has counted; makers charge 80 to 1,600."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +16,6 @@ from commands.tool_listing import print_table
 from configuration.home import SECRET_WORDS, SettingsError, changing, hermes_home, write_private
 from configuration.settings_file import parse_settings, read_settings_file
 from configuration.tool_settings import McpServerSettings
-from settings import is_trusted, load_settings
 from tools.mcp.approval import (
     ApprovalError,
     approve,
@@ -28,7 +26,7 @@ from tools.mcp.approval import (
 from tools.mcp.launch import launch_problem, placeholders, url_problem
 from tools.mcp.server_tools import TOOLSET_PREFIX, server_problem, server_tools
 from tools.mcp.trouble import ServerError
-from tools.surroundings import Surroundings, surroundings
+from tools.surroundings import Surroundings, surroundings_here
 
 _SECRET = re.compile(SECRET_WORDS, re.IGNORECASE)
 
@@ -61,7 +59,7 @@ def add(name: str, command: tuple[str, ...], yes: bool, **given: Any) -> None:
     if not is_server_name(name):
         raise click.UsageError(f"{name!r} is no name for a server: letters, digits, _ and -, at most 32")
     server = _described(command, **given)
-    around = _around()
+    around = surroundings_here()
     if name in around.settings.mcp:
         raise click.UsageError(f"there is a server {name} already; see it with: hermes mcp list")
     look = _look(name, server, around)
@@ -83,7 +81,7 @@ def add(name: str, command: tuple[str, ...], yes: bool, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def list_servers(as_json: bool) -> None:
     """List the servers: whether they are approved and on, their tools and tokens."""
-    around = _around()
+    around = surroundings_here()
     tools = server_tools(around)
     rows = []
     for name, server in around.settings.mcp.items():
@@ -113,7 +111,7 @@ def test(name: str, yes: bool) -> None:
 
     The exit code is 0 if they are the same or you approve them, else 1.
     """
-    around = _around()
+    around = surroundings_here()
     server = _known(name, around)
     look = _look(name, server, around)
     try:
@@ -150,13 +148,6 @@ def remove(name: str) -> None:
     if is_server_name(name):
         forget_approval(name, hermes_home())
     click.echo(f"{name} is removed from {path}.")
-
-
-def _around() -> Surroundings:
-    here = Path.cwd()
-    trusted = is_trusted(here)
-    settings = load_settings(cwd=here, project_trusted=trusted).settings
-    return surroundings(settings, str(here), trusted=trusted)
 
 
 def _known(name: str, around: Surroundings) -> McpServerSettings:

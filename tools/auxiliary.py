@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from conversation.event import Answer, RetryScheduled
-from conversation.message import AssistantMessage, Usage
+from conversation.message import PICTURE_TOKENS, AssistantMessage, Usage
 from models.chat_model import ChatModel, ModelError, ModelRequest
 from settings import ModelSettings, Settings
 from tools.pictures import image_part
@@ -17,9 +17,6 @@ from tools.surroundings import Surroundings
 if TYPE_CHECKING:
     from configuration.tool_settings import ModelChoice
     from tools.runtime import ToolRuntime
-
-_IMAGE_TOKENS = 1_000
-"""What a picture is taken for where the server does not count; makers charge 80 to 1,600."""
 
 
 class AuxiliaryModels:
@@ -131,7 +128,7 @@ async def answer_of(
     async for event in model.stream(ModelRequest(messages, extra=extra)):
         if isinstance(event, Answer):
             message = event.message
-            read = len(system + prompt) // 4 + _IMAGE_TOKENS * len(images)
+            read = len(system + prompt) // 4 + PICTURE_TOKENS * len(images)
             written = len(message.content + message.reasoning) // 4
             usage = (message.usage or Usage(read, written)).priced(model.prices)
             runtime.spend(usage)

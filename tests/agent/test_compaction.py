@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from agent.compaction import PICTURE_TOKENS, choose_span, estimate_tokens, summarise
+from agent.compaction import choose_span, estimate_tokens, summarise
 from conversation.event import Compacted
 from conversation.history import History, Summary
-from conversation.message import Usage, UserMessage
+from conversation.message import PICTURE_TOKENS, Usage, UserMessage
 from conversation.round import Round
 from models.chat_model import ModelError, ModelRequest
 from models.scripted import ScriptedModel

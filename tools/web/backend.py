@@ -7,6 +7,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+CRAWL_TIMES = 8
+"""A crawl may take as many times as long as one page (`web.timeout`)."""
+
 
 class WebError(Exception):
     """The whole call failed. The text says in whose part and what to do next."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from tools.network.fetch import FetchError, Limits, fetch
-from tools.web.backend import Crawl, Hit, Page, WebError
+from tools.web.backend import CRAWL_TIMES, Crawl, Hit, Page, WebError
 from tools.web.child import ChildError, Children
 from tools.web.robots import MOST_BYTES, NOTHING_ALLOWED, Robots, read_robots
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _FOR_SEARCHES = (
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "LANG", "PATH",
 )  # fmt: skip
-_CRAWL_TIMES = 8
-"""A crawl may take as many times as long as one page."""
 
 
 class DirectBackend:
@@ -56,7 +54,7 @@ class DirectBackend:
         """See `WebBackend.crawl`."""
         from tools.web.crawl import Crawler
 
-        seconds = _CRAWL_TIMES * self._web.timeout
+        seconds = CRAWL_TIMES * self._web.timeout
         crawler = Crawler(self._read, self._robots, limit=limit, wanted=instructions, seconds=seconds)
         return await crawler.run(url)
 

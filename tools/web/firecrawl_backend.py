@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tools.network.failures import FetchError
-from tools.web.backend import Crawl, Hit, Link, Page, WebError
+from tools.web.backend import CRAWL_TIMES, Crawl, Hit, Link, Page, WebError
 from tools.web.plain import one_line, plain, wrapped
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SERVICE = "https://api.firecrawl.dev"
 _RETRIES = 2
-_CRAWL_TIMES = 8
-"""A crawl may take as many times as long as one page."""
 _FIRST_LOOK, _LAST_LOOK = 0.25, 3.0
 """Seconds between two looks at a crawl that runs; the service tells of its end to nobody."""
 _GRACE = 2.0
@@ -86,7 +84,7 @@ class FirecrawlBackend:
         """What the crawl has brought at its end, or when its time is over. Given up, it is ended there."""
         from firecrawl.v2.types import PaginationConfig
 
-        until = time.monotonic() + _CRAWL_TIMES * self._web.timeout
+        until = time.monotonic() + CRAWL_TIMES * self._web.timeout
         wait, state = _FIRST_LOOK, None
         try:
             while True:

@@ -68,9 +68,8 @@ async def execute_code(
             more["full_output"] = ended.output.spill_path
     if ended.calls:
         more["calls"] = dict(ended.calls)
-    reply = ok_reply(
+    # What a script prints is the model's own text, whatever it has read.
+    return ok_reply(
         output=ended.output.text, exit_code=ended.exit_code,
         seconds=round(time.monotonic() - began, 1), **more,
-    )  # fmt: skip
-    # What a script prints is the model's own text, whatever it has read.
-    return ToolReply(reply.content, untrusted=f"{SCRIPT} {ended.untrusted}" if ended.untrusted else "")
+    ).by(f"{SCRIPT} {ended.untrusted}" if ended.untrusted else "")  # fmt: skip

@@ -8,7 +8,7 @@ from conversation.event import ToolOutput
 from safety.terminal_text import strip_controls
 from tools.runtime import SpawnRefused, ToolReply, ToolRuntime
 from tools.surroundings import Surroundings
-from tools.tool import error_reply, ok_reply, tool
+from tools.tool import cut_answer, error_reply, ok_reply, tool
 from tools.untrusted import HELPER
 
 
@@ -47,10 +47,8 @@ async def delegate_task(
         facts["session"] = report.session_id
     if report.outcome != "done":
         facts = {"outcome": report.outcome, "reason": report.reason, **facts}
-    if len(report.text) > limit:
-        facts["note"] = f"the answer was cut: it has {len(report.text):,} characters"
     untrusted = HELPER if report.untrusted else ""
     if not report.text.strip():
-        reply = error_reply(f"the helper gave no answer: {report.reason or report.outcome}", **facts)
-        return ToolReply(reply.content, reply.status, untrusted=untrusted)
-    return ToolReply(ok_reply(answer=report.text[:limit], **facts).content, untrusted=untrusted)
+        why = report.reason or report.outcome
+        return error_reply(f"the helper gave no answer: {why}", **facts).by(untrusted)
+    return ok_reply(**cut_answer(report.text, limit), **facts).by(untrusted)

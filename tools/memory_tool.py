@@ -107,5 +107,5 @@ def _read(notes: MemoryNotes, name: str) -> ToolReply:
     changed = time.strftime("%Y-%m-%d", time.localtime(note.changed))
     reply = ok_reply(text=note.text, changed=changed, **more)
     if note.source:
-        return ToolReply(reply.content, untrusted=f"{NOTED} {note.source.removeprefix(_AFTER).strip()}")
+        return reply.by(f"{NOTED} {note.source.removeprefix(_AFTER).strip()}")
     return reply

@@ -18,7 +18,7 @@ from models.chat_model import ModelError
 from tools.auxiliary import answer_of, chosen_name, is_main, why_unreachable
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
-from tools.tool import error_reply, ok_reply, tool
+from tools.tool import cut_answer, error_reply, ok_reply, tool
 
 _PROMPT = Path(__file__).with_name("moa_prompt.md")
 _MOST_QUOTED = 40_000
@@ -63,10 +63,7 @@ async def mixture_of_agents(runtime: ToolRuntime, prompt: str) -> ToolReply:
             answers=[text[: _MOST_TEXT // len(good)] for text in good], costs=[*filter(None, costs)],
         )  # fmt: skip
     costs.append(_cost(runtime, aggregator, joined))
-    text = joined.content.strip()
-    if len(text) > _MOST_TEXT:
-        more["note"] = f"the answer had {len(text)} characters and is cut"
-    return ok_reply(answer=text[:_MOST_TEXT], **more, costs=[*filter(None, costs)])
+    return ok_reply(**cut_answer(joined.content.strip(), _MOST_TEXT), **more, costs=[*filter(None, costs)])
 
 
 def _choices(around: Surroundings) -> list[ModelChoice]:

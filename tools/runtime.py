@@ -44,6 +44,10 @@ class ToolReply:
     waited: float = 0.0
     untrusted: str = ""
 
+    def by(self, source: str) -> ToolReply:
+        """The same, its text that of `source`; "" for what is our own."""
+        return replace(self, untrusted=source)
+
 
 class SpawnRefused(ValueError):
     """No helper was made; the text says why, for the model."""

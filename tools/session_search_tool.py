@@ -44,7 +44,7 @@ async def session_search(runtime: ToolRuntime, query: str = "", limit: int = 5) 
     if not found.sessions:
         return ok_reply(**reply)
     runtime.gate.note_private(EARLIER)
-    return ToolReply(ok_reply(**reply).content, untrusted=EARLIER)
+    return ok_reply(**reply).by(EARLIER)
 
 
 async def _search(runtime: ToolRuntime, query: str, limit: int) -> Found:

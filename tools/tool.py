@@ -136,6 +136,13 @@ def ok_reply(**values: Any) -> ToolReply:
     return ToolReply(json.dumps(values, ensure_ascii=False))
 
 
+def cut_answer(text: str, most: int) -> dict[str, str]:
+    """For a reply: `answer`, at most `most` characters of `text`, and a `note` where that is not all."""
+    if len(text) <= most:
+        return {"answer": text}
+    return {"answer": text[:most], "note": f"the answer had {len(text):,} characters and is cut"}
+
+
 def _convert(tool_name: str, name: str, value: Any, hint: Any) -> Any:
     bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     lax = isinstance(value, str) and bare is not str

@@ -10,6 +10,7 @@ from typing import Any
 from safety.gate import EffectRequest, Gate
 from tools.runtime import ToolReply, ToolRuntime
 
+WEB_PAGE = "web page"
 OUTSIDE = "file outside the working folder"
 EARLIER = "earlier session"
 NOTED = "note written after reading"

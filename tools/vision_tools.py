@@ -9,18 +9,18 @@ from urllib.parse import unquote, urlsplit
 
 from models.chat_model import ModelError
 from safety.gate import EffectRequest
-from tools.auxiliary import answer_of, chosen_name, is_main, sees_images, why_no_vision
+from tools.auxiliary import ask_model, chosen_name, is_main, sees_images, why_no_vision
 from tools.pictures import MOST_BYTES, Picture, PictureError, check_picture, read_picture, size_told
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
-from tools.tool import ArgumentError, error_reply, ok_reply, tool
+from tools.tool import ArgumentError, cut_answer, error_reply, ok_reply, tool
 from tools.untrusted import PICTURE
 
 if TYPE_CHECKING:
     from configuration.tool_settings import ModelChoice
 
 _PROMPT = Path(__file__).with_name("vision_prompt.md")
-_MOST_TEXT = 20_000
+MOST_ANSWER = 20_000
 """Characters of an answer: what a picture says is never as long, but a model that runs wild may be."""
 
 
@@ -68,17 +68,14 @@ async def vision_analyze(runtime: ToolRuntime, image: str, question: str) -> Too
     choice = runtime.settings.auxiliary.vision
     prompt = _PROMPT.read_text(encoding="utf-8")
     try:
-        answer = await answer_of(
+        answer = await ask_model(
             runtime, choice, question, system=prompt, images=[(picture.media_type, picture.data)]
         )
     except ModelError as error:
         return error_reply(_failure(runtime, choice, picture, error))
-    text = answer.content.strip()
     more = {"note": picture.warning} if picture.warning else {}
-    if len(text) > _MOST_TEXT:
-        more["note"] = f"the answer had {len(text)} characters and is cut"
-    reply = ok_reply(answer=text[:_MOST_TEXT], size=f"{picture.width}x{picture.height}", **more)
-    return ToolReply(reply.content, untrusted=PICTURE)
+    more |= cut_answer(answer, MOST_ANSWER)
+    return ok_reply(**more, size=f"{picture.width}x{picture.height}").by(PICTURE)
 
 
 async def _picture(runtime: ToolRuntime, image: str) -> Picture:

@@ -17,6 +17,7 @@ from settings import SettingsError
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import ArgumentError, error_reply, ok_reply, tool
+from tools.untrusted import WEB_PAGE
 from tools.web.backend import WebBackend, WebError
 from tools.web.choice import KEY, make_backend, why_unusable
 
@@ -115,7 +116,7 @@ async def web_search(
     except WebError as error:
         return error_reply(str(error))
     note = {} if rows else {"note": "nothing was found; try fewer or other words"}
-    return _of_strangers(ok_reply(results=rows, **note), "search results")
+    return ok_reply(results=rows, **note).by("search results")
 
 
 @tool(
@@ -139,7 +140,7 @@ async def web_extract(
     except WebError as error:
         return error_reply(str(error))
     reply = await pages_reply(runtime, pages, query, runtime.settings.web.page_limit)
-    return _of_strangers(reply, "web page")
+    return reply.by(WEB_PAGE)
 
 
 @tool(
@@ -166,13 +167,7 @@ async def web_crawl(
     limit_each = runtime.settings.web.page_limit
     room = min(limit_each, _CRAWL_ROOM * limit_each // max(len(crawl.pages), 1))
     reply = await pages_reply(runtime, crawl.pages, instructions, room, crawl.note)
-    return _of_strangers(reply, "web page")
-
-
-def _of_strangers(reply: ToolReply, source: str) -> ToolReply:
-    from dataclasses import replace
-
-    return replace(reply, untrusted=source)
+    return reply.by(WEB_PAGE)
 
 
 def _within(limit: int, most: int) -> int:

@@ -297,7 +297,7 @@ def test_a_long_answer_is_cut_and_an_empty_task_refused(house: House) -> None:
     )
     agent.chat("Begin")
     [long, empty] = results(agent)
-    assert (long["answer"], long["note"]) == ("x" * 1000, "the answer was cut: it has 5,000 characters")
+    assert (long["answer"], long["note"]) == ("x" * 1000, "the answer had 5,000 characters and is cut")
     assert empty == {"error": "the task is empty"}
 
 

@@ -137,7 +137,7 @@ def test_very_long_answers_are_cut_before_they_are_joined_and_after(tmp_path: Pa
         called = mixing(tmp_path, server, "ant").call("mixture_of_agents", prompt="?")
     assert len(asked(server, "main-model")["messages"][1]["content"]) < 41_000
     assert len(called.data["answer"]) == 60_000
-    assert "100000 characters and is cut" in called.note
+    assert "100,000 characters and is cut" in called.note
 
 
 def test_an_interrupt_ends_all_of_them(tmp_path: Path) -> None:

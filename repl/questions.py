@@ -16,6 +16,8 @@ _TOLD = {
     "once": "allowed once", "session": "allowed for this session",
     "always": "allowed for good; take it back with: hermes gate forget",
 }  # fmt: skip
+MOST_AT_A_GLANCE = 20
+"""Lines of a question; of a longer one it is said how long it is, for its beginning may be out of sight."""
 NO_ANSWER = "(the person gave no answer)"
 
 
@@ -35,10 +37,11 @@ class Questions:
 
         async with self._one_at_a_time:
             shown = "\n".join("    " + line for line in neutralize(request.summary.rstrip("\n")).split("\n"))
-            self._surface.print(
-                self._ink(f"  {neutralize(request.tool)} needs your word: {neutralize(reason)}", "yellow")
-                + "\n" + self._ink(shown, "bold")
-            )  # fmt: skip
+            why = " ".join(f"{request.tool} needs your word: {reason}".split())
+            self._surface.print(self._ink(f"  {neutralize(why)}", "yellow") + "\n" + self._ink(shown, "bold"))
+            lines = sum(1 + len(line) // self._surface.columns for line in shown.split("\n"))
+            if lines > MOST_AT_A_GLANCE:
+                self._surface.print(self._ink(f"  ({lines:,} lines: look where it begins)", "yellow"))
             keys: dict[str, str] = {"y": "once", "n": "deny"}
             session = ""
             if request.grant:

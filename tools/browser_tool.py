@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from safety.gate import EffectRequest
-from tools.browser.failures import BrowserError
-from tools.browser.replies import PageReply, shown_page
-from tools.browser.session import STALE, BrowserSession, Step
-from tools.browser.snapshot import clean_text
+from tools.browser.failures import STALE, BrowserError
 from tools.browser.sources import why_no_browser
-from tools.browser.task_browser import OPEN, TaskBrowser
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
-from tools.tool import ArgumentError, error_reply, tool
+from tools.tool import ArgumentError, cut_answer, error_reply, tool
+from tools.untrusted import WEB_PAGE
+
+if TYPE_CHECKING:
+    from tools.browser.replies import PageReply
+    from tools.browser.session import BrowserSession, Step
+    from tools.browser.task_browser import TaskBrowser
 
 Value = TypeVar("Value")
-UNTRUSTED = "web page"
 _REF = re.compile(r"[@\[]*(?:ref=)?(e\d+)\]?")
 _LOADING = "the page is still loading; call browser_snapshot to look again"
 _CHANGED = "the page has changed: browser_snapshot shows how"
@@ -43,6 +44,8 @@ def check_browser_vision_requirements(around: Surroundings | None = None) -> str
 
 def cleanup_browser(task_id: str) -> None:
     """Close the browser of `task_id`, with all that is on it."""
+    from tools.browser.task_browser import OPEN
+
     OPEN.close(task_id)
 
 
@@ -95,7 +98,7 @@ async def browser_navigate(runtime: ToolRuntime, url: str) -> ToolReply:
             raise BrowserError(_why_not_opened(url, step))
         if step.failed:
             step.notes.append(_LOADING)
-        return await shown_page(session, step, snapshot=True)
+        return await _shown(session, step, snapshot=True)
 
     return await _page_reply(runtime, work, start=True)
 
@@ -105,7 +108,7 @@ async def browser_snapshot(runtime: ToolRuntime, full: bool = False) -> ToolRepl
     """The page as text with refs of its elements; full: with link addresses and structure."""
 
     async def work(session: BrowserSession) -> PageReply:
-        return await shown_page(session, await session.step(sure=False), snapshot=True, full=full)
+        return await _shown(session, await session.step(sure=False), snapshot=True, full=full)
 
     return await _page_reply(runtime, work)
 
@@ -119,7 +122,7 @@ async def browser_click(runtime: ToolRuntime, ref: str) -> ToolReply:
 @tool(effects=("net",), requires=check_browser_requirements, describe=describe_type, in_place=False)
 async def browser_type(runtime: ToolRuntime, ref: str, text: str, submit: bool = False) -> ToolReply:
     """Replace what a field holds, or choose an option; submit: then press Enter."""
-    session = runtime.store(TaskBrowser).session
+    session = _browser(runtime).session
     role = session.refs.get(ref, ("", ""))[0] if session is not None else ""
     enter = [["press", "Enter"]] if submit else []
 
@@ -158,7 +161,7 @@ async def browser_back(runtime: ToolRuntime) -> ToolReply:
     """Go back."""
 
     async def work(session: BrowserSession) -> PageReply:
-        return await shown_page(session, await session.back(), snapshot=True)
+        return await _shown(session, await session.back(), snapshot=True)
 
     return await _page_reply(runtime, work)
 
@@ -170,7 +173,7 @@ async def browser_get_images(runtime: ToolRuntime) -> ToolReply:
     async def work(session: BrowserSession) -> PageReply:
         step = await session.step(sure=False)
         found = await session.images()
-        return await shown_page(session, step, images=found["images"], total=found["total"])
+        return await _shown(session, step, images=found["images"], total=found["total"])
 
     return await _page_reply(runtime, work)
 
@@ -185,10 +188,11 @@ async def browser_vision(runtime: ToolRuntime, question: str) -> ToolReply:
     """Have a model look at the page and answer."""
     from models.chat_model import ModelError
     from tools.auxiliary import ask_model
+    from tools.vision_tools import MOST_ANSWER
 
     async def work(session: BrowserSession) -> tuple[bytes, PageReply]:
         step = await session.step(sure=False)
-        return await session.screenshot(), await shown_page(session, step)
+        return await session.screenshot(), await _shown(session, step)
 
     try:
         (picture, page), told = await _use(runtime, work)
@@ -199,7 +203,7 @@ async def browser_vision(runtime: ToolRuntime, question: str) -> ToolReply:
         return _failure(runtime, error)
     except ModelError as error:
         return error_reply(f"the model could not look at the page: {error}. {error.hint}".rstrip())
-    return await page.reply(runtime, told, UNTRUSTED, answer=answer)
+    return await page.reply(runtime, told, **cut_answer(answer, MOST_ANSWER))
 
 
 @tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look, in_place=False)
@@ -209,7 +213,7 @@ async def browser_console(runtime: ToolRuntime) -> ToolReply:
     async def work(session: BrowserSession) -> PageReply:
         step = await session.step(sure=False)
         messages = await session.take_messages()
-        return await shown_page(session, step, messages=messages)
+        return await _shown(session, step, messages=messages)
 
     return await _page_reply(runtime, work)
 
@@ -217,8 +221,21 @@ async def browser_console(runtime: ToolRuntime) -> ToolReply:
 @tool(effects=("read",), requires=check_browser_requirements)
 async def browser_close(runtime: ToolRuntime) -> ToolReply:
     """Close the browser."""
-    await runtime.store(TaskBrowser).aclose()
+    await _browser(runtime).aclose()
     return ToolReply('{"closed": true}')
+
+
+def _browser(runtime: ToolRuntime) -> TaskBrowser:
+    from tools.browser.task_browser import TaskBrowser
+
+    return runtime.store(TaskBrowser)
+
+
+async def _shown(session: BrowserSession, step: Step, **more: Any) -> PageReply:
+    """See `tools.browser.replies.shown_page`."""
+    from tools.browser.replies import shown_page
+
+    return await shown_page(session, step, **more)
 
 
 async def _act(runtime: ToolRuntime, command: list[str]) -> ToolReply:
@@ -238,7 +255,7 @@ async def _after_action(session: BrowserSession, step: Step) -> PageReply:
         step.notes.append(_LOADING)
     elif not step.changed and session.page.changes:
         step.notes.append(_CHANGED)
-    return await shown_page(session, step, snapshot=step.changed)
+    return await _shown(session, step, snapshot=step.changed)
 
 
 async def _page_reply(
@@ -248,21 +265,21 @@ async def _page_reply(
         page, told = await _use(runtime, work, start=start)
     except BrowserError as error:
         return _failure(runtime, error)
-    return await page.reply(runtime, told, UNTRUSTED)
+    return await page.reply(runtime, told)
 
 
 async def _use(
     runtime: ToolRuntime, work: Callable[[BrowserSession], Awaitable[Value]], *, start: bool = False
 ) -> tuple[Value, str]:
-    browser = runtime.store(TaskBrowser)
+    browser = _browser(runtime)
     return await browser.use(runtime.around, runtime.task_id, work, start=start)
 
 
 def _failure(runtime: ToolRuntime, error: BrowserError) -> ToolReply:
     reply = error_reply(str(error))
-    if runtime.store(TaskBrowser).session is None:
+    if _browser(runtime).session is None:
         return reply
-    return ToolReply(reply.content, reply.status, untrusted=UNTRUSTED)  # it may quote the page
+    return reply.by(WEB_PAGE)  # it may quote the page
 
 
 def _action(runtime: ToolRuntime, name: str, what: str) -> EffectRequest:
@@ -278,16 +295,16 @@ def _action(runtime: ToolRuntime, name: str, what: str) -> EffectRequest:
 
 def _url(runtime: ToolRuntime) -> str:
     """Where the browser is, without asking it. Raises ArgumentError if there is none."""
-    session = runtime.store(TaskBrowser).session
+    session = _browser(runtime).session
     if session is None or not session.page.document:
-        raise ArgumentError(runtime.store(TaskBrowser).why_none())
+        raise ArgumentError(_browser(runtime).why_none())
     return session.page.url
 
 
 def _element(runtime: ToolRuntime, arguments: dict[str, Any]) -> str:
     """The element of `ref`, which is put into the form that agent-browser takes. Raises ArgumentError."""
     _url(runtime)
-    session = runtime.store(TaskBrowser).session
+    session = _browser(runtime).session
     found = _REF.fullmatch(arguments["ref"].strip())
     if session is None or found is None:
         raise ArgumentError(f"{arguments['ref'][:50]!r} is no ref: refs stand in the snapshot, as ref=e3")
@@ -298,8 +315,14 @@ def _element(runtime: ToolRuntime, arguments: dict[str, Any]) -> str:
     return f'{role} "{name}" (@{ref})' if name else f"{role} (@{ref})"
 
 
+def _told(step: Step) -> str:
+    from tools.browser.snapshot import clean_text
+
+    return clean_text(step.failed)[:300]
+
+
 def _why_not_opened(url: str, step: Step) -> str:
-    told = clean_text(step.failed)[:300]
+    told = _told(step)
     if "ERR_ABORTED" in told:
         return (
             f"{url} shows no page: a download, which is refused, or an empty answer. web_extract may read it"
@@ -311,7 +334,7 @@ def _why_not_opened(url: str, step: Step) -> str:
 
 
 def _why_not_done(step: Step) -> str:
-    told = clean_text(step.failed)[:300]
+    told = _told(step)
     if re.search(r"unknown ref|not found|no node|stale|detached", told, re.IGNORECASE):
         return f"the element is not there any more ({told}): call browser_snapshot"
     if "box model" in told.lower() or "not visible" in told.lower():

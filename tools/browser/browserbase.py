@@ -56,16 +56,16 @@ class Browserbase:
             )
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        import httpx
+        import httpx2
 
         try:
-            async with asyncio.timeout(_SECONDS), httpx.AsyncClient(timeout=_SECONDS) as client:
+            async with asyncio.timeout(_SECONDS), httpx2.AsyncClient(timeout=_SECONDS) as client:
                 answer = await client.post(self._api + path, json=body, headers={"X-BB-API-Key": self._key})
             if answer.status_code >= 400:
                 fix = _FIXES.get(answer.status_code, answer.text[:200])
                 raise BrowserError(f"Browserbase answers {answer.status_code}: {fix}")
             told = answer.json()
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx2.HTTPError, TimeoutError) as error:
             raise BrowserError(f"Browserbase cannot be reached: {error or type(error).__name__}") from None
         except ValueError:
             raise BrowserError("Browserbase answered with something that is no JSON") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+STALE = "the page is another than the one you saw: its refs no longer hold. Call browser_snapshot"
+
 
 class BrowserError(Exception):
     """A step failed; the browser goes on. `str` is what happened and what to do next."""

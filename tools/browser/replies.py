@@ -9,9 +9,10 @@ from typing import Any
 from sandboxes.sandbox import SandboxError
 from tools.browser.session import BrowserSession, Step
 from tools.browser.snapshot import clean_text, compact, excerpt, plain
+from tools.kept_files import KeptFiles
 from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import ok_reply
-from tools.web.page_files import PageFiles
+from tools.untrusted import WEB_PAGE
 
 log = logging.getLogger("hermes.browser")
 
@@ -30,23 +31,23 @@ class PageReply:
     notes: tuple[str, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
 
-    async def reply(self, runtime: ToolRuntime, told: str, untrusted: str, **more: Any) -> ToolReply:
+    async def reply(self, runtime: ToolRuntime, told: str, **more: Any) -> ToolReply:
         """`told` is what happened to an earlier browser."""
         values: dict[str, Any] = {"url": self.url}
         if self.title and self.snapshot is not None:
             values["title"] = self.title
         values |= self.more | more
-        notes = [*([told] if told else []), *self.notes]
+        notes = [*filter(None, (told, *self.notes, values.pop("note", "")))]
         if self.snapshot is not None:
             shown = excerpt(self.snapshot, runtime.settings.browser.snapshot_limit)
             values["snapshot"] = shown.text or _EMPTY
             if shown.left_out:
                 notes.append(f"the snapshot goes on: {shown.left_out}")
                 if path := await _keep(self.url, self.snapshot, runtime):
-                    values["whole_snapshot_in"] = path
+                    values["file"] = path
         if notes:
             values["note"] = "; ".join(notes)
-        return ToolReply(ok_reply(**values).content, untrusted=untrusted)
+        return ok_reply(**values).by(WEB_PAGE)
 
 
 async def shown_page(
@@ -64,7 +65,7 @@ async def shown_page(
 async def _keep(url: str, text: str, runtime: ToolRuntime) -> str:
     """Where the tools of this task can read it; "" if it cannot be written."""
     try:
-        return await runtime.store(PageFiles).keep(runtime.sandbox, url, text[:_MOST_KEPT])
+        return await runtime.store(KeptFiles).keep_page(runtime.sandbox, url, text[:_MOST_KEPT])
     except (OSError, SandboxError) as error:
         log.warning("a long snapshot is not kept: %s", error)
         return ""

@@ -17,14 +17,13 @@ from safety.addresses import AllowedHosts, why_refused
 from sandboxes.lifeline import Lifeline
 from sandboxes.process_tree import MARKER, end_tree
 from tools.browser.driver import AgentBrowser, Command, Result
-from tools.browser.failures import BrowserError, BrowserGone
+from tools.browser.failures import STALE, BrowserError, BrowserGone
 from tools.browser.private_folder import REMOVE, make_folder, remove_folder, remove_leftovers
 from tools.browser.programs import find_driver
 from tools.browser.snapshot import clean_text
 from tools.browser.sources import BrowserSource, make_source
 from tools.surroundings import Surroundings
 
-STALE = "the page is another than the one you saw: its refs no longer hold. Call browser_snapshot"
 _HERE = Path(__file__).parent
 _SETTLE_MS = 6_000
 _LEAVING_MS = 5_000

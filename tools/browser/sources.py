@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from tools.browser.browserbase import Browserbase
-from tools.browser.chromium import LocalChromium
 from tools.browser.failures import BrowserError
 from tools.browser.programs import NO_CHROMIUM, NO_DRIVER, find_chromium, find_driver
-from tools.browser.remote import RemoteBrowser, why_no_cdp_url
 from tools.surroundings import Surroundings
 
 _NO_KEYS = "two keys are needed, BROWSERBASE_API_KEY and BROWSERBASE_PROJECT_ID: hermes config set-key NAME"
@@ -62,6 +59,8 @@ def why_no_browser(around: Surroundings) -> str:
         return NO_DRIVER
     settings, backend = around.settings.browser, backend_of(around)
     if backend == "cdp":
+        from tools.browser.remote import why_no_cdp_url
+
         return why_no_cdp_url(settings.cdp_url)
     if backend == "browserbase":
         return "" if _keys(around) else _NO_KEYS
@@ -78,9 +77,15 @@ def make_source(around: Surroundings) -> BrowserSource:
         raise BrowserError(problem)
     settings, backend = around.settings.browser, backend_of(around)
     if backend == "cdp":
+        from tools.browser.remote import RemoteBrowser
+
         return RemoteBrowser(settings.cdp_url)
     if keys := _keys(around) if backend == "browserbase" else None:
+        from tools.browser.browserbase import Browserbase
+
         return Browserbase(*keys, settings.browserbase_url)
+    from tools.browser.chromium import LocalChromium
+
     program = find_chromium(settings.executable, around.environ)
     return LocalChromium(program, around.settings.web.allowed_hosts, around.environ, headed=settings.headed)
 

@@ -5,27 +5,28 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
-import tempfile
+import logging
 from typing import TYPE_CHECKING, Any
 
 from safety.terminal_text import strip_controls
 from sandboxes.sandbox import SandboxError
-from sandboxes.spill_file import private_folder
+from tools.kept_files import KeptFiles
+from tools.pictures import SUFFIXES
 from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import error_reply, ok_reply
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
+log = logging.getLogger("hermes.mcp")
+
 SHOWN_HEAD, SHOWN_TAIL = 8_000, 2_000
 """Characters of a long answer that the model sees."""
 MOST_PARTS = 200
-_ENDINGS = {
-    "image/png": ".png", "image/jpeg": ".jpg", "image/gif": ".gif", "image/webp": ".webp",
+_SUFFIXES = {
+    **SUFFIXES,
     "image/svg+xml": ".svg", "audio/wav": ".wav", "audio/mpeg": ".mp3", "application/pdf": ".pdf",
 }  # fmt: skip
-_ON_THIS_MACHINE = frozenset({"none", "bubblewrap", "landlock"})
 
 
 async def reply_of(server: str, result: CallToolResult, runtime: ToolRuntime) -> ToolReply:
@@ -37,10 +38,8 @@ async def reply_of(server: str, result: CallToolResult, runtime: ToolRuntime) ->
         parts = [json.dumps(result.structured_content, ensure_ascii=False)]
     text, more = await _in_bounds("\n\n".join(part for part in parts if part), server, runtime)
     if result.is_error:
-        reply = error_reply(text or "the tool failed and gave no reason", **more)
-    else:
-        reply = ok_reply(result=text, **more)
-    return ToolReply(reply.content, reply.status, untrusted=source(server))
+        return error_reply(text or "the tool failed and gave no reason", **more).by(source(server))
+    return ok_reply(result=text, **more).by(source(server))
 
 
 def source(server: str) -> str:
@@ -70,7 +69,7 @@ async def _saved(what: str, encoded: str, kind: str, server: str, runtime: ToolR
         data = base64.b64decode(encoded, validate=False)
     except (binascii.Error, ValueError):
         return f"[{what} that cannot be read]"
-    path = await _keep(data, server, _ENDINGS.get(kind.lower(), ".bin"), runtime)
+    path = await _keep(data, server, _SUFFIXES.get(kind.lower(), ".bin"), runtime)
     where = f", saved as {path}" if path else ", which could not be saved"
     return f"[{what}, {len(data)} bytes{where}]"
 
@@ -81,24 +80,13 @@ async def _in_bounds(text: str, server: str, runtime: ToolRuntime) -> tuple[str,
     path = await _keep(text.encode("utf-8", "replace"), server, ".txt", runtime)
     left_out = len(text) - SHOWN_HEAD - SHOWN_TAIL
     shown = f"{text[:SHOWN_HEAD]}\n[... {left_out} characters left out ...]\n{text[-SHOWN_TAIL:]}"
-    return shown, {"characters": len(text), **({"whole_text_in": path} if path else {})}
+    return shown, {"length": len(text), **({"file": path} if path else {})}
 
 
-async def _keep(data: bytes, server: str, ending: str, runtime: ToolRuntime) -> str:
-    """Where the tools of this task can read it; "" if it cannot be written.
-
-    On this machine it counts as output that was kept (see sandboxes.spill_file), so that old files go.
-    """
+async def _keep(data: bytes, server: str, suffix: str, runtime: ToolRuntime) -> str:
+    """Where the tools of this task can read it; "" if it cannot be written."""
     try:
-        if runtime.sandbox.confinement.kind in _ON_THIS_MACHINE:
-            handle, path = tempfile.mkstemp(
-                prefix=f"output-mcp-{server}-", suffix=ending, dir=private_folder()
-            )
-            with open(handle, "wb") as file:
-                file.write(data)
-            return path
-        path = f"/tmp/hermes-mcp/{server}-{os.urandom(4).hex()}{ending}"
-        await runtime.sandbox.write_file(path, data)
-    except (OSError, SandboxError):
+        return await runtime.store(KeptFiles).keep(runtime.sandbox, f"mcp-{server}", suffix, data)
+    except (OSError, SandboxError) as error:
+        log.warning("what the MCP server %s answered is not kept: %s", server, error)
         return ""
-    return path

@@ -65,7 +65,8 @@ class McpServers:
                 return changed
             result = await connection.call(offer.definition.name, arguments)
         except ServerError as error:
-            return _untrusted(offer.server, error_reply(f"{error}{self._after_failure(place, runtime)}"))
+            told = f"{error}{self._after_failure(place, runtime)}"
+            return error_reply(told).by(source(offer.server))
         place.failures = 0
         return await reply_of(offer.server, result, runtime)
 
@@ -129,9 +130,8 @@ async def _changed(connection: Connection, offer: Offer, runtime: ToolRuntime) -
     name, approved = connection.name, offer.definition
     said: Mapping[str, Any] | None = connection.listed.get(approved.name)
     if said is None:
-        return _untrusted(
-            name, error_reply(f"the MCP server {name} does not have the tool {approved.name} any more")
-        )
+        told = f"the MCP server {name} does not have the tool {approved.name} any more"
+        return error_reply(told).by(source(name))
     if digest_of(said) == approved.digest:
         return None
     again = f"The person can look at it and approve it with: hermes mcp test {name}"
@@ -157,16 +157,11 @@ async def _changed(connection: Connection, offer: Offer, runtime: ToolRuntime) -
     except (ApprovalError, SettingsError) as error:
         return error_reply(f"the new definition could not be kept, so the tool was not called: {error}")
     offer.definition = new
-    told = error_reply(
+    return error_reply(
         "the tool was not called: its definition has changed, and the person approved the new one. Call it "
         "again if that still fits",
         description=new.description, parameters=new.parameters,
-    )  # fmt: skip
-    return _untrusted(name, told)
-
-
-def _untrusted(server: str, reply: ToolReply) -> ToolReply:
-    return ToolReply(reply.content, reply.status, untrusted=source(server))
+    ).by(source(name))  # fmt: skip
 
 
 def _write_log(connection: Connection, runtime: ToolRuntime) -> str:

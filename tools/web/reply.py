@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sandboxes.sandbox import SandboxError
+from tools.kept_files import KeptFiles
 from tools.runtime import ToolReply, ToolRuntime
 from tools.tool import error_reply, ok_reply
 from tools.web.backend import Hit, Page
 from tools.web.excerpt import excerpt
-from tools.web.page_files import PageFiles
 from tools.web.plain import one_line
 from tools.web.summary import summarized, wants_summary
 
@@ -63,7 +63,8 @@ async def _row(runtime: ToolRuntime, page: Page, query: str, room: int) -> dict[
         text = text or excerpt(page.markdown, room, query)
         row["length"] = len(page.markdown)
         try:
-            row["file"] = await runtime.store(PageFiles).keep(runtime.sandbox, page.url, page.markdown)
+            kept = runtime.store(KeptFiles)
+            row["file"] = await kept.keep_page(runtime.sandbox, page.url, page.markdown)
         except (OSError, SandboxError) as error:
             notes.append(f"the whole page could not be kept in a file: {error}")
     row["content"] = text

@@ -113,7 +113,7 @@ def test_a_large_page_is_cut_and_the_whole_is_in_a_file(driven: Driven, site: Si
     limit = driven.runtime.settings.browser.snapshot_limit
     assert len(opened.data["snapshot"]) <= limit
     assert "more lines" in opened.note
-    whole = Path(opened.data["whole_snapshot_in"]).read_text(encoding="utf-8")
+    whole = Path(opened.data["file"]).read_text(encoding="utf-8")
     assert 'link "Link 899"' in whole
     assert whole.startswith(opened.data["snapshot"])
     assert driven.call("click", ref=driven.ref("link", "Link 899")).status == "ok", "its refs hold as well"

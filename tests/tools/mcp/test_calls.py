@@ -175,14 +175,17 @@ def test_an_answer_with_another_id_is_nobodys(tmp_path: Path) -> None:
     assert once(tmp_path, unruly("wrong-ids"))["result"] == "yours"
 
 
-def test_a_long_answer_is_cut_and_kept_whole_in_a_file(tmp_path: Path) -> None:
-    found = once(tmp_path, unruly("vast-result", "3000000"))
-    assert len(found["result"]) < 10_200
-    assert "2990000 characters left out" in found["result"]
-    path = Path(found["whole_text_in"])
-    assert path.read_text(encoding="utf-8") == "y" * 3_000_000
-    assert path.stat().st_mode & 0o777 == 0o600
-    path.unlink()
+def test_a_long_answer_is_cut_and_kept_whole_in_a_file_until_the_task_ends(tmp_path: Path) -> None:
+    async def look(counter: Counter) -> Path:
+        found = await counter.call("mcp_u_echo", text="hi")
+        assert len(found["result"]) < 10_200
+        assert "2990000 characters left out" in found["result"]
+        path = Path(found["file"])
+        assert path.read_text(encoding="utf-8") == "y" * 3_000_000
+        assert path.stat().st_mode & 0o777 == 0o600
+        return path
+
+    assert not serve(tmp_path, unruly("vast-result", "3000000"), look).exists()
 
 
 def test_an_endless_answer_is_not_read_and_the_session_goes_on(tmp_path: Path) -> None:
@@ -201,13 +204,15 @@ def test_what_a_server_asks_of_us_is_refused(tmp_path: Path) -> None:
 
 
 def test_pictures_are_saved_and_named(tmp_path: Path) -> None:
-    found = once(tmp_path, unruly("pictures"))["result"]
-    path = Path(found.partition("saved as ")[2].partition("]")[0])
-    assert (
-        found == f"[image, 5 bytes, saved as {path}]\n\n[resource x: file:///x]\n\n[resource mem://1]\ninside"
-    )
-    assert path.read_bytes() == b"hello"
-    path.unlink()
+    async def look(counter: Counter) -> None:
+        found = (await counter.call("mcp_u_echo", text="hi"))["result"]
+        path = Path(found.partition("saved as ")[2].partition("]")[0])
+        first, *others = found.split("\n\n")
+        assert first == f"[image, 5 bytes, saved as {path}]"
+        assert others == ["[resource x: file:///x]", "[resource mem://1]\ninside"]
+        assert path.read_bytes() == b"hello"
+
+    serve(tmp_path, unruly("pictures"), look)
 
 
 def test_structured_content_without_text_is_shown(tmp_path: Path) -> None:
@@ -227,11 +232,14 @@ def test_a_server_sees_the_variables_it_is_given_and_no_key(
     server = unruly(
         "environment", "${CWD}", env={"GREETING": "Bearer ${MY_TOKEN}"}, env_pass=["PROJECT_REGION"]
     )
-    found = once(tmp_path, server)
-    shown = json.loads(
-        Path(found["whole_text_in"]).read_text() if "whole_text_in" in found else found["result"]
-    )
-    assert "sk-canary" not in found["result"]
+
+    async def look(counter: Counter) -> str:
+        found = await counter.call("mcp_u_echo", text="hi")
+        return Path(found["file"]).read_text() if "file" in found else str(found["result"])
+
+    told = serve(tmp_path, server, look)
+    shown = json.loads(told)
+    assert "sk-canary" not in told
     assert shown["environ"]["GREETING"] == "Bearer token-canary"
     assert "MY_TOKEN" not in shown["environ"]
     assert shown["environ"]["PROJECT_REGION"] == "north"

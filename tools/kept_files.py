@@ -1,4 +1,4 @@
-"""Long pages are kept whole in files where the task works, so that the model can read on."""
+"""What is too long for the model, or no text, is kept whole in files where the task works, to be read on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from sandboxes.sandbox import Sandbox, SandboxError
 
-_MAKE = 'mktemp -d "${TMPDIR:-/tmp}/hermes-web-XXXXXX"'
+_MAKE = 'mktemp -d "${TMPDIR:-/tmp}/hermes-kept-XXXXXX"'
 _SECONDS = 30.0
 _ENDS_WITH_ITS_PLACE = frozenset({"docker", "podman", "apptainer", "modal", "nomad"})
 
 
-class PageFiles:
-    """The pages that one task has kept, in a private folder which goes when the task does."""
+class KeptFiles:
+    """The files that one task has kept, in a private folder which goes when the task does."""
 
     def __init__(self) -> None:
         self._folder = ""
@@ -22,8 +22,8 @@ class PageFiles:
         self._making = asyncio.Lock()
         self._sandbox: Sandbox | None = None
 
-    async def keep(self, sandbox: Sandbox, url: str, markdown: str) -> str:
-        """The path of a new file with `markdown`.
+    async def keep(self, sandbox: Sandbox, name: str, suffix: str, data: bytes) -> str:
+        """The path of a new file with `data`, called after `name`, which may be any text.
 
         Raises:
             OSError, SandboxError: it cannot be written.
@@ -32,9 +32,16 @@ class PageFiles:
             if not self._folder:
                 self._folder, self._sandbox = await _new_folder(sandbox), sandbox
         self._count += 1
-        path = f"{self._folder}/{self._count:02d}-{_name(url)}.md"
-        await sandbox.write_file(path, markdown.encode(), mode=0o600)
+        plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:60]
+        path = f"{self._folder}/{self._count:02d}-{plain or 'text'}{suffix}"
+        await sandbox.write_file(path, data, mode=0o600)
         return path
+
+    async def keep_page(self, sandbox: Sandbox, url: str, text: str) -> str:
+        """The same for what a web page says."""
+        parts = urlsplit(url)
+        name = f"{(parts.hostname or 'page').removeprefix('www.')}{parts.path.rstrip('/')}"
+        return await self.keep(sandbox, name, ".md", text.encode("utf-8", "replace"))
 
     async def aclose(self) -> None:
         folder, self._folder = self._folder, ""
@@ -48,9 +55,3 @@ async def _new_folder(sandbox: Sandbox) -> str:
     if code or not folder.startswith("/"):
         raise SandboxError("no temporary folder can be made there")
     return sandbox.canonical(folder)
-
-
-def _name(url: str) -> str:
-    parts = urlsplit(url)
-    name = f"{(parts.hostname or 'page').removeprefix('www.')}{parts.path.rstrip('/')}"
-    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:60] or "page"

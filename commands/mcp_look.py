@@ -21,6 +21,8 @@ from tools.mcp.trouble import ServerError
 from tools.surroundings import Surroundings
 
 STDERR_LINES = 8
+_TOLD = ("type", "description")
+"""What of a parameter is told in words; the rest is shown as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def show(look: Look) -> None:
     for each in look.tools:
         claims = f"; it calls itself {', '.join(each.claims)}" if each.claims else ""
         click.echo(f"\n{each.name}  ({costs[each.name]} tokens{claims})")
-        for line in _told(str(look.said.get(each.name, {}).get("description") or "")):
+        for line in _told(each.description, str(look.said.get(each.name, {}).get("description") or "")):
             click.echo(f"    {line}")
         for line in _parameters(each.parameters):
             click.echo(f"  - {line}")
@@ -87,16 +89,16 @@ def changes(before: Approval, look: Look) -> list[str]:
     return found
 
 
-def _told(description: str) -> list[str]:
-    shown = neutralize(description.strip())
-    lines = shown[:LONGEST_DESCRIPTION].splitlines()
-    hidden = len(description) - len(without_hostile(description))
+def _told(description: str, said: str) -> list[str]:
+    """What the model reads, all of it, and what it does not read of what the server `said`."""
+    clean = without_hostile(said)
     notes = []
-    if len(shown) > LONGEST_DESCRIPTION:
-        notes.append(f"of {len(description):,} characters the model sees {LONGEST_DESCRIPTION:,}")
-    if hidden:
+    if len(clean.strip()) > LONGEST_DESCRIPTION:
+        notes.append(f"of {len(said):,} characters the model sees {LONGEST_DESCRIPTION:,}")
+    if len(said) > len(clean):
+        hidden = len(said) - len(clean)
         notes.append(f"{hidden} characters that can hide or move text are taken out for the model")
-    return [*lines, *(f"({note})" for note in notes)]
+    return [*neutralize(description).splitlines(), *(f"({note})" for note in notes)]
 
 
 def _parameters(schema: dict[str, Any]) -> list[str]:
@@ -106,8 +108,15 @@ def _parameters(schema: dict[str, Any]) -> list[str]:
         kind = each.get("type", "") if isinstance(each, dict) else ""
         kind = kind if isinstance(kind, str) else json.dumps(kind)
         note = each.get("description", "") if isinstance(each, dict) else ""
-        facts = ", ".join(filter(None, (kind, "required" if name in required else "")))
+        rest = (
+            {key: value for key, value in each.items() if key not in _TOLD}
+            if isinstance(each, dict)
+            else each
+        )
+        more = "" if rest == {} or rest is True else neutralize(json.dumps(rest, ensure_ascii=False))
+        facts = ", ".join(filter(None, (kind, "required" if name in required else "", more)))
         lines.append(
             f"{name}{f' ({facts})' if facts else ''}{f': {note}' if note else ''}".replace("\n", " ")
         )
-    return lines
+    others = {key: value for key, value in schema.items() if key not in ("type", "properties", "required")}
+    return [*lines, f"all: {neutralize(json.dumps(others, ensure_ascii=False))}"] if others else lines

@@ -13,7 +13,7 @@ from tools.browser.sources import why_no_browser
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import ArgumentError, cut_answer, error_reply, tool
-from tools.untrusted import WEB_PAGE
+from tools.untrusted import PICTURE, WEB_PAGE
 
 if TYPE_CHECKING:
     from tools.browser.replies import PageReply
@@ -26,6 +26,11 @@ _LOADING = "the page is still loading; call browser_snapshot to look again"
 _CHANGED = "the page has changed: browser_snapshot shows how"
 _DOWNLOAD = "the page did not change: it may have begun a download, and downloads are refused"
 _CHOICES = frozenset({"combobox", "listbox"})
+_IN_PAGE = """(() => {
+  const at = document.activeElement;
+  if (at && /^i?frame$/i.test(at.tagName) && !at.contentDocument) throw new Error(
+    "the focus is in a frame of another site, where no keys are pressed; browser_type types there");
+})()"""
 _PIXELS = "700"
 
 
@@ -59,7 +64,7 @@ def describe_navigate(runtime: ToolRuntime, arguments: dict[str, Any]) -> Effect
     if why := why_refused(url, AllowedHosts(runtime.settings.web.allowed_hosts)):
         raise ArgumentError(f"{url[:500]} cannot be opened: {why}")
     return EffectRequest(
-        "browser_navigate", ("read", "net"), f"open {url}", grant="looking at pages", urls=(url,)
+        "browser_navigate", ("read", "net"), f"open {url}", grant=f"fetch from {_host(url)}", urls=(url,)
     )
 
 
@@ -69,17 +74,19 @@ def describe_look(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequ
     if not url.startswith("http"):
         return EffectRequest("browser", ("read",), f"look at {url}")
     runtime.gate.addresses.note(url)  # it was gone to: being there tells nobody more
-    return EffectRequest("browser", ("read", "net"), f"look at {url}", grant="looking at pages", urls=(url,))
+    return EffectRequest("browser", ("read", "net"), f"look at {url}", urls=(url,))
 
 
 def describe_click(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
-    return _action(runtime, "browser_click", f"click {_element(runtime, arguments)}")
+    what = f"click {_element(runtime, arguments)}"
+    return _action(runtime, "browser_click", what, arguments["ref"])
 
 
 def describe_type(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
     where = _element(runtime, arguments)
     then = " and press Enter" if arguments.get("submit") else ""
-    return _action(runtime, "browser_type", f"type into {where}{then}:\n{arguments['text']}\n")
+    what = f"type into {where}{then}:\n{arguments['text']}\n"
+    return _action(runtime, "browser_type", what, arguments["ref"])
 
 
 def describe_press(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
@@ -140,7 +147,7 @@ async def browser_type(runtime: ToolRuntime, ref: str, text: str, submit: bool =
 @tool(effects=("net",), requires=check_browser_requirements, describe=describe_press, in_place=False)
 async def browser_press(runtime: ToolRuntime, key: str) -> ToolReply:
     """Press a key: Enter, Tab, Escape, Control+a, …"""
-    return await _act(runtime, ["press", key])
+    return await _act(runtime, ["eval", _IN_PAGE], ["press", key])
 
 
 @tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look, in_place=False)
@@ -203,7 +210,10 @@ async def browser_vision(runtime: ToolRuntime, question: str) -> ToolReply:
         return _failure(runtime, error)
     except ModelError as error:
         return error_reply(f"the model could not look at the page: {error}. {error.hint}".rstrip())
-    return await page.reply(runtime, told, **cut_answer(answer, MOST_ANSWER))
+    # A model was told what to look for: an address in its answer may be one that was made up.
+    return (await page.reply(runtime, told, **cut_answer(answer, MOST_ANSWER))).by(
+        f"{PICTURE} of a {WEB_PAGE}"
+    )
 
 
 @tool(effects=("read", "net"), requires=check_browser_requirements, describe=describe_look, in_place=False)
@@ -238,9 +248,9 @@ async def _shown(session: BrowserSession, step: Step, **more: Any) -> PageReply:
     return await shown_page(session, step, **more)
 
 
-async def _act(runtime: ToolRuntime, command: list[str]) -> ToolReply:
+async def _act(runtime: ToolRuntime, *commands: list[str]) -> ToolReply:
     async def work(session: BrowserSession) -> PageReply:
-        return await _after_action(session, await session.step(command))
+        return await _after_action(session, await session.step(*commands))
 
     return await _page_reply(runtime, work)
 
@@ -282,15 +292,29 @@ def _failure(runtime: ToolRuntime, error: BrowserError) -> ToolReply:
     return reply.by(WEB_PAGE)  # it may quote the page
 
 
-def _action(runtime: ToolRuntime, name: str, what: str) -> EffectRequest:
-    """What a page gets that it did not have: the person decides on all of it."""
+def _action(runtime: ToolRuntime, name: str, what: str, ref: str = "") -> EffectRequest:
+    """What a page gets that it did not have: the person decides on all of it.
+
+    A frame may be of another site than its page, which is all that a word for the session covers.
+    """
     from urllib.parse import urlsplit
 
     url = _url(runtime)
+    session = _browser(runtime).session
+    if session is not None and ref in session.framed:
+        return EffectRequest(
+            name, ("net",), f"{what.rstrip()}\nin a frame, which may be of another site, on the page {url}"
+        )
     host = urlsplit(url).netloc or "this page"
     return EffectRequest(
         name, ("net",), f"{what.rstrip()}\non the page {url}", grant=f"act on {host} in the browser"
     )
+
+
+def _host(url: str) -> str:
+    from safety.addresses import read_address
+
+    return read_address(url).host
 
 
 def _url(runtime: ToolRuntime) -> str:

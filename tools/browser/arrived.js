@@ -10,7 +10,7 @@ new Promise((done) => {
     watcher.disconnect();
     clearTimeout(quiet);
     done({
-      url: location.href, title: document.title.slice(0, 300), document: String(performance.timeOrigin),
+      title: document.title.slice(0, 300), document: String(performance.timeOrigin),
       settled, leaving: LEAVING > 0 && window.__leaving > 0, top: Math.round(scrollY), view: innerHeight,
       changes: window.__changes || 0, height: document.documentElement ? document.documentElement.scrollHeight : 0,
     });

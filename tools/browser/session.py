@@ -20,7 +20,7 @@ from tools.browser.driver import AgentBrowser, Command, Result
 from tools.browser.failures import STALE, BrowserError, BrowserGone
 from tools.browser.private_folder import REMOVE, make_folder, remove_folder, remove_leftovers
 from tools.browser.programs import find_driver
-from tools.browser.snapshot import clean_text
+from tools.browser.snapshot import clean_text, framed_refs
 from tools.browser.sources import BrowserSource, make_source
 from tools.surroundings import Surroundings
 
@@ -98,6 +98,8 @@ class BrowserSession:
         self.folder: Path | None = None
         self.page = Page()
         self.refs: dict[str, tuple[str, str]] = {}
+        self.framed: set[str] = set()
+        """Refs of elements in frames of the page, which may belong to another site."""
         self.messages: deque[tuple[str, str]] = deque(maxlen=_MOST_MESSAGES)
 
     async def start(self) -> None:
@@ -152,6 +154,7 @@ class BrowserSession:
             str(ref): (clean_text(str(each.get("role", ""))), clean_text(str(each.get("name", "")))[:200])
             for ref, each in refs.items() if isinstance(each, dict)
         }  # fmt: skip
+        self.framed = framed_refs(tree)
         return "" if tree.strip() == "(empty page)" else tree
 
     async def back(self) -> Step:
@@ -279,6 +282,8 @@ class BrowserSession:
 
     def _still_there(self) -> Command:
         script, dialogs = _script("still_there.js"), _script("dialogs.js")
+        origin = "/".join(self.page.url.split("/")[:3]) if self.page.url.startswith("http") else "null"
+        script = script.replace("__ORIGIN__", json.dumps(origin))
         document = json.dumps(self.page.document)
         return ["eval", script.replace("__DOCUMENT__", document).replace("__DIALOGS__", dialogs)]
 
@@ -346,13 +351,14 @@ class BrowserSession:
     def _read_page(self, seen: list[Result]) -> Page:
         told = seen[0].value.get("result")
         tabs = seen[3].value.get("tabs")
-        if not isinstance(told, dict) or not isinstance(tabs, list):
+        url = seen[4].value.get("result")
+        if not isinstance(told, dict) or not isinstance(tabs, list) or not isinstance(url, str):
             raise BrowserGone(
                 "agent-browser does not say where the browser is: install another version of it"
             )
         active = next((each for each in tabs if isinstance(each, dict) and each.get("active")), {})
         return Page(
-            url=str(told.get("url", "")),
+            url=url,
             title=clean_text(str(told.get("title", ""))),
             document=str(told.get("document", "")),
             settled=bool(told.get("settled")),
@@ -373,7 +379,8 @@ def _script(name: str) -> str:
 def _observation(leaving: int) -> list[Command]:
     """Where the page is, what it said, which tabs there are. A page that leaves is given `leaving` ms."""
     script = _script("arrived.js").replace("__LIMIT__", str(_SETTLE_MS)).replace("__LEAVING__", str(leaving))
-    return [["eval", script], ["console"], ["console", "--clear"], ["tab"]]
+    # A script of ours runs among the page's own, which may change what it says; but not this one word.
+    return [["eval", script], ["console"], ["console", "--clear"], ["tab"], ["eval", "location.href"]]
 
 
 def _main_refusal(page: Page, refusals: list[str]) -> str:

@@ -73,6 +73,19 @@ def excerpt(text: str, limit: int) -> Excerpt:
     return Excerpt(shown, f"{rest.count(chr(10)) or 1} more lines with {refs} refs")
 
 
+def framed_refs(tree: str) -> set[str]:
+    """The refs of all that stands in a frame. Text of a page stands no further left than the page itself."""
+    found: set[str] = set()
+    frame = -1
+    for line in tree.split("\n"):
+        depth = len(line) - len(line.lstrip(" "))
+        if 0 <= frame < depth:
+            found.update(re.findall(r"\bref=(e\d+)", line))
+        elif line.strip():
+            frame = depth if line.lstrip(" ").lower().startswith("- iframe") else -1
+    return found
+
+
 def clean_text(text: str) -> str:
     """A stranger's text in one line."""
     return " ".join(without_hostile(strip_controls(text)).split())

@@ -141,7 +141,7 @@ def test_what_a_helper_was_told_is_not_the_persons_word_in_its_resumed_session(t
     assert gate.addresses.knows(MADE_UP)
 
 
-@pytest.mark.parametrize("name", ["vision_analyze"])
+@pytest.mark.parametrize("name", ["browser_navigate", "vision_analyze"])
 def test_a_word_for_one_made_up_address_holds_for_its_host_alone(name: str, runtime: ToolRuntime) -> None:
     key = "image" if name == "vision_analyze" else "url"
     found = load_tool(name)

@@ -191,7 +191,7 @@ def test_a_model_looks_at_the_page_and_answers(driven: Driven, site: Site) -> No
     driven.call("navigate", url=f"{site.url}/form")
     seen = driven.call("vision", question="What is on it?")
     assert seen.data["answer"] == "A form with one button."
-    assert seen.data["untrusted"] == "web page"
+    assert seen.data["untrusted"] == "picture of a web page"
     sent = json.dumps(model.requests[0].messages)
     assert "What is on it?" in sent
     assert "data:image/png;base64,iVBOR" in sent

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from settings import ToolsetSettings
 from tools.surroundings import Surroundings
-from tools.tool import Tool
+from tools.tool import Requires, Tool
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -144,14 +144,20 @@ def unusable_servers(toolsets: Iterable[str], around: Surroundings) -> list[Unav
 
 
 def available_tools(names: Iterable[str], around: Surroundings) -> tuple[list[Tool], list[Unavailable]]:
-    """The tools of these names that can be used, in order, and the others with the reason."""
+    """The tools of these names that can be used, in order, and the others with the reason.
+
+    What several tools require is looked for once: it may mean a look at each folder of a long PATH.
+    """
+    reasons: dict[Requires | None, str] = {None: ""}
     usable: list[Tool] = []
     unavailable: list[Unavailable] = []
     served = _served_tools(around)
     for name in names:
         try:
             tool = served[name] if name in served and name not in TOOL_MODULES else load_tool(name)
-            reason = tool.requires(around) if tool.requires is not None else ""
+            if tool.requires is not None and tool.requires not in reasons:
+                reasons[tool.requires] = tool.requires(around)
+            reason = reasons[tool.requires]
         except (UnknownToolError, BrokenToolError) as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - a third-party check must not take other tools down

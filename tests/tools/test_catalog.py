@@ -75,6 +75,17 @@ def test_loading_one_tool_imports_its_module_alone() -> None:
     )
 
 
+def test_the_default_tools_are_selected_without_anything_heavy() -> None:
+    code = (
+        "import sys; from model_tools import select_tools; select_tools(['default']);"
+        "heavy = 'openai httpx httpx2 rich bs4 lxml markdownify pypdf ddgs firecrawl mcp sqlite3 PIL "
+        "importlib.metadata tools.browser.session tools.network.guard'.split();"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_a_package_adds_a_tool(packages: Path) -> None:
     install(packages, "hermes-echo", "echo_text", GOOD.format(name="echo_text"))
     assert load_tool("echo_text").name == "echo_text"
@@ -135,6 +146,18 @@ def test_a_requirement_that_is_not_met_is_the_reason(packages: Path) -> None:
     source = GOOD.replace('("read",)', '("read",), requires=lambda around: "needs a key: set X_KEY"')
     install(packages, "needy", "needy_tool", source.format(name="needy_tool"))
     assert available_tools(["needy_tool"], Surroundings())[1][0].reason == "needs a key: set X_KEY"
+
+
+def test_what_several_tools_require_is_looked_for_once(packages: Path) -> None:
+    (packages / "looks.py").write_text(
+        "seen = []\ndef check(around):\n    seen.append(around)\n    return 'needs a key'\n"
+    )
+    source = "from looks import check\n" + GOOD.replace('("read",)', '("read",), requires=check')
+    for name in ("one", "two"):
+        install(packages, f"pack-{name}", name, source.format(name=name))
+    _, unavailable = available_tools(["one", "two"], Surroundings())
+    assert [each.reason for each in unavailable] == ["needs a key"] * 2
+    assert len(sys.modules.pop("looks").seen) == 1
 
 
 def test_a_check_that_fails_itself_is_reported(packages: Path) -> None:

@@ -97,6 +97,7 @@ def test_a_driver_that_is_killed_comes_back_to_the_same_page(site: Site, tmp_pat
         for each in map(psutil.Process, driven.processes()):
             if "agent-browser" in each.cmdline()[0]:
                 each.kill()
+                each.wait(10)
         assert "Order a cake" in driven.call("snapshot").data["snapshot"]
         sent = driven.call("click", ref=driven.ref("button", "Send order"))
         assert "Thank you" in sent.data["snapshot"]

@@ -426,3 +426,10 @@ def test_a_call_that_a_script_forges_is_answered_with_an_error(bench: Bench, pay
 def test_a_script_that_never_stops_to_call_is_ended(bench: Bench) -> None:
     reply = bench.script(f"{REACH}while True: send(b'{{}}')", timeout=30)
     assert "the sandbox failed" in reply.error and "calls" in reply.error
+
+
+def test_files_of_the_folder_do_not_pass_for_modules_of_python(bench: Bench) -> None:
+    for name in ("csv", "subprocess", "hermes_tools", "requests_of_mine"):
+        bench.put(f"{name}.py", f"print('{name} of the folder')\nDictReader = run = read_file = 1")
+    reply = bench.script("import csv, subprocess\nfrom hermes_tools import read_file\nimport requests_of_mine")
+    assert reply.data["output"] == "requests_of_mine of the folder\n"

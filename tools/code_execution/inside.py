@@ -170,7 +170,7 @@ def main() -> None:
     sys.modules["hermes_tools"] = make_module(link, start["tools"])  # type: ignore[arg-type]
     script = sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv = [SCRIPT]
-    sys.path.insert(0, "")
+    sys.path.append("")  # last: what lies in the folder must not pass for a module of Python
     linecache.cache[SCRIPT] = (len(code), None, code.splitlines(keepends=True), SCRIPT)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]

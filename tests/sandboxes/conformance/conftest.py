@@ -13,7 +13,7 @@ import pytest
 from sandboxes.sandbox import BackgroundProcess, ExecResult, Sandbox
 from tests.sandboxes.conformance.places import NAMES, Place
 
-TIERS = {"docker": [pytest.mark.long], "ssh": [pytest.mark.long]}
+TIERS = {"docker": [pytest.mark.long]}
 TIERS |= {"local": [], "bubblewrap": []}
 """The other places are for the thorough tier."""
 

@@ -28,7 +28,7 @@ from tests.sandboxes.modal.loop import in_a_loop
 if TYPE_CHECKING:
     from tests.sandboxes.modal.fake_modal import FakeModal
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.thorough
 REPOSITORY = Path(__file__).parents[3]
 PROFILES = {
     "train": ModalProfile(image="torch:2", gpu="H100:2", memory=65_536, secrets=["wandb"]),

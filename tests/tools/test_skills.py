@@ -176,7 +176,7 @@ def test_aliases_that_unfold_to_gigabytes_are_not_unfolded(own: Path, runtime: T
     (own / "bomb" / "SKILL.md").write_text(
         "---\nname: bomb\ndescription: boom\n" + "\n".join(lines) + "\n---\nBody\n"
     )
-    assert call(runtime, "skill_view", name="bomb")["content"] == "Body"
+    assert "an alias" in call(runtime, "skill_view", name="bomb")["error"]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,8 @@ def test_more_folders_can_be_named_in_the_settings(
     folders = [str(tmp_path / "a"), "~/b", "c", "", "/nowhere"]
     base = Settings()
     chosen = msgspec.structs.replace(base, skills=msgspec.structs.replace(base.skills, folders=folders))
-    assert names(Surroundings(settings=chosen, cwd=str(project))) == ["absolute", "homely", "relative"]
+    around = Surroundings(settings=chosen, cwd=str(project), trusted=True)
+    assert names(around) == ["absolute", "homely", "relative"]
 
 
 def test_a_category_narrows_the_list(runtime: ToolRuntime, put: Put) -> None:
@@ -372,3 +373,18 @@ def test_the_folder_is_told_where_commands_can_reach_it(
     view = call(runtime, "skill_view", name="deploy")
     reached = kind == "none" or (whose == "project" and kind in ("bubblewrap", "landlock"))
     assert (view.get("folder") == str(folder), "scripts" in view) == (reached, not reached)
+
+
+def test_a_relative_folder_of_a_place_that_nobody_trusts_does_not_count(project: Path, put: Put) -> None:
+    put("theirs", under=project / "skills")
+    base = Settings()
+    chosen = msgspec.structs.replace(base, skills=msgspec.structs.replace(base.skills, folders=["skills"]))
+    assert names(Surroundings(chosen, cwd=str(project))) == []
+    assert names(Surroundings(chosen, cwd=str(project), trusted=True)) == ["theirs"]
+
+
+def test_a_header_of_aliases_is_refused_before_it_grows(put: Put) -> None:
+    grown = "\n".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 20))
+    folder = put("bomb")
+    (folder / "SKILL.md").write_text(f"---\nname: x\ndescription: y\na0: &a0 {{k: v}}\n{grown}\n---\n")
+    assert "an alias" in read_skill(str(folder), "").problem

@@ -51,13 +51,14 @@ class Library(Struct):
 
 
 def places(around: Surroundings) -> list[Place]:
-    """Those that come first win. They may not exist."""
+    """Those that come first win. They may not exist. Of the working folder they count if it is trusted."""
     own = Place(str(around.home / "skills"))
-    more = [Place(_absolute(each, around)) for each in around.settings.skills.folders if each]
+    named = [_named(each, around) for each in around.settings.skills.folders if each]
     if not around.trusted or not around.cwd:
-        return [own, *more]
+        return [own, *(Place(each) for each in named if os.path.isabs(each))]
     project = canonical(around.cwd)
-    return [*(Place(os.path.join(project, each), project) for each in PROJECT_FOLDERS), own, *more]
+    of_project = [Place(os.path.join(project, each), project) for each in PROJECT_FOLDERS]
+    return [*of_project, own, *(Place(os.path.join(project, each)) for each in named)]
 
 
 def load_library(around: Surroundings) -> Library:
@@ -115,7 +116,7 @@ def _folders_in(folder: str) -> list[str]:
     return sorted((name for name in names if name not in _SKIPPED), reverse=True)
 
 
-def _absolute(folder: str, around: Surroundings) -> str:
+def _named(folder: str, around: Surroundings) -> str:
     if folder == "~" or folder.startswith("~/"):
         return around.environ.get("HOME", str(Path.home())) + folder[1:]
-    return os.path.join(around.cwd or os.getcwd(), folder)
+    return folder

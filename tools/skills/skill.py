@@ -150,7 +150,7 @@ def _header(text: str) -> dict[str, Any]:
         raise SkillError(f"its {SKILL_FILE} {start}: name and description between two lines ---")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _refuse_depth(yaml.parse(found[1], Loader=loader))
+        _refuse_growth(yaml.parse(found[1], Loader=loader))
         header = yaml.load(found[1], Loader=loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 2}" if error.problem_mark else ""
@@ -163,11 +163,14 @@ def _header(text: str) -> dict[str, Any]:
     return header
 
 
-def _refuse_depth(events: Iterable[object]) -> None:
-    """To build what is nested thousands of times takes the interpreter's stack, and long."""
+def _refuse_growth(events: Iterable[object]) -> None:
+    """To build what is nested thousands of times takes the interpreter's stack; with aliases a few lines are
+    millions."""
     depth = 0
     for event in events:
         kind = type(event).__name__
+        if kind == "AliasEvent":
+            raise SkillError("its header has an alias (*name), which no header needs")
         depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
         if depth > _DEEPEST:
             raise SkillError("its header has lists in lists in lists, too many to be one")

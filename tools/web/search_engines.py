@@ -3,10 +3,13 @@ and its own threads."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 _ENGINE_SECONDS = 10
 """The most one engine may take; others are asked beside it."""
+_BANG = re.compile(r"(?<!\S)[!\\]+|!+(?!\S)")
+"""By such words engines send a query on to some other site (https://duckduckgo.com/bangs)."""
 
 
 def engine_hits(query: str, limit: int, engines: str, seconds: float) -> dict[str, Any]:
@@ -23,7 +26,9 @@ def engine_hits(query: str, limit: int, engines: str, seconds: float) -> dict[st
         return {"problem": f"web.search_engine: there is no engine {unknown[0]!r}; there are {names}"}
     asked = DDGS(timeout=max(1, min(_ENGINE_SECONDS, round(seconds))))
     try:
-        rows = asked.text(query, max_results=limit, backend=",".join(wanted))
+        rows = asked.text(
+            " ".join(_BANG.sub(" ", query).split()), max_results=limit, backend=",".join(wanted)
+        )
     except TimeoutException:
         return {"problem": "the search engines did not answer in time; try again, or other words"}
     except RatelimitException:

@@ -59,6 +59,19 @@ def test_results_of_an_engine_come_with_their_whole_address(site: LoopbackSite) 
     assert found == {"hits": [["Red pandas", "https://found.example/a?b=1&c=2#d", "They eat bamboo"]]}
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["!evil red pandas", "red !evil pandas", "\\evil red pandas", "red pandas !!evil", "evil! red pandas"],
+)
+def test_no_query_is_sent_on_to_a_site_that_it_names(query: str, site: LoopbackSite) -> None:
+    for words in ("evil red pandas", "red evil pandas", "red pandas evil"):
+        for blank in ("%20", "+"):
+            site.put(
+                f"/search?q={words.replace(' ', blank)}", rows(("https://a.example/", "A", "B")), "text/html"
+            )
+    assert engine_hits(query, 5, "loopback", 5)["hits"]
+
+
 def test_no_results_are_no_failure(site: LoopbackSite) -> None:
     site.put("/search?q=x", rows(), "text/html")
     assert engine_hits("x", 5, "loopback", 5) == {"hits": []}

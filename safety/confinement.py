@@ -33,5 +33,10 @@ class Confinement:
         """True if a command can change nothing of the machine it runs on but what `writable` names."""
         return self.kind not in ("none", "ssh") and "/" not in self.writable
 
+    @property
+    def here(self) -> bool:
+        """True if commands see the files of this machine, each at its own path."""
+        return self.kind in ("none", "bubblewrap", "landlock")
+
 
 UNCONFINED = Confinement()

@@ -330,7 +330,7 @@ class Gate:
         if self._known_reach is None:
             from safety.commands.reach import Reach
 
-            own = self.confinement.holds and self.confinement.kind not in ("bubblewrap", "landlock")
+            own = self.confinement.holds and not self.confinement.here
             home = os.path.expanduser("~")
             self._known_reach = Reach(
                 self.workspace, self.protected, self.private, home if home.startswith("/") else "", own

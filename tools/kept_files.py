@@ -10,7 +10,6 @@ from sandboxes.sandbox import Sandbox, SandboxError
 
 _MAKE = 'mktemp -d "${TMPDIR:-/tmp}/hermes-kept-XXXXXX"'
 _SECONDS = 30.0
-_ENDS_WITH_ITS_PLACE = frozenset({"docker", "podman", "apptainer", "modal", "nomad"})
 
 
 class KeptFiles:
@@ -45,7 +44,10 @@ class KeptFiles:
 
     async def aclose(self) -> None:
         folder, self._folder = self._folder, ""
-        if folder and self._sandbox and self._sandbox.confinement.kind not in _ENDS_WITH_ITS_PLACE:
+        if not folder or self._sandbox is None:
+            return
+        confinement = self._sandbox.confinement
+        if confinement.here or confinement.kind == "ssh":  # a container takes its files along
             await self._sandbox.run(["rm", "-rf", "--", folder], timeout=_SECONDS, max_bytes=4_096)
 
 

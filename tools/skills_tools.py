@@ -96,9 +96,9 @@ def _look(around: Surroundings, name: str, path: str) -> tuple[Skill, str, dict[
 
 def _where(skill: Skill, runtime: ToolRuntime) -> dict[str, str]:
     """The folder, where commands can reach it. Confinement hides what is hermes's own."""
-    kind = runtime.sandbox.confinement.kind
+    confinement = runtime.sandbox.confinement
     own = any(is_within(skill.folder, place) for place in runtime.gate.protected)
-    if kind == "none" or (kind in ("bubblewrap", "landlock") and not own):
+    if confinement.here and (confinement.keys or not own):
         return {"folder": skill.folder}
     return {
         "scripts": "commands cannot reach the skill's folder; write what you want to run into yours first"

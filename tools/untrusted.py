@@ -20,7 +20,6 @@ SCRIPT = "script that read"
 _RETOLD = (EARLIER, NOTED, HELPER, PICTURE, SCRIPT, OUTSIDE)
 _OPENED = frozenset({"url", "urls", "image"})
 """Parameters of our own tools that hold addresses which are opened."""
-_ON_THIS_MACHINE = frozenset({"none", "bubblewrap", "landlock"})
 
 
 def mark(reply: ToolReply, request: EffectRequest, runtime: ToolRuntime) -> ToolReply:
@@ -88,5 +87,5 @@ def source_in(content: str) -> str:
 
 
 def _source_of_files(paths: tuple[str, ...], runtime: ToolRuntime) -> str:
-    here = runtime.sandbox.confinement.kind in _ON_THIS_MACHINE
+    here = runtime.sandbox.confinement.here
     return OUTSIDE if here and any(not runtime.gate.inside(path) for path in paths) else ""

@@ -369,7 +369,7 @@ def test_the_folder_is_told_where_commands_can_reach_it(
 ) -> None:
     folder = put("deploy", under=own if whose == "own" else project / ".hermes" / "skills")
     runtime.around = replace(runtime.around, trusted=True)
-    runtime.sandbox.confinement = Confinement(kind)
+    runtime.sandbox.confinement = Confinement(kind, keys=kind == "none")
     view = call(runtime, "skill_view", name="deploy")
     reached = kind == "none" or (whose == "project" and kind in ("bubblewrap", "landlock"))
     assert (view.get("folder") == str(folder), "scripts" in view) == (reached, not reached)

@@ -42,6 +42,7 @@ class KnownAddresses:
                 plain = _plain(address)
                 if plain and len(self._addresses) < _MOST and not plain.startswith(self._made_up):
                     self._addresses.add(plain)
+                    self._addresses.add(_front(plain))
 
     def note_model(self, text: str) -> None:
         """The model wrote `text`: an address in it that is not known yet stays the model's, and so does
@@ -57,7 +58,7 @@ class KnownAddresses:
         """Whether `url` was not made up: it was met word for word, or its host was named by a person."""
         if len(url) > _LONGEST or _has_login(url):
             return False
-        return _plain(url) in self._addresses or _host(url) in self._hosts
+        return _host(url) in self._hosts or any(each in self._addresses for each in _same(_plain(url)))
 
     def forget(self) -> None:
         self._addresses.clear()
@@ -86,6 +87,22 @@ def _plain(url: str) -> str:
         )
     except ValueError:
         return ""
+
+
+def _front(plain: str) -> str:
+    """The front page of its host, which tells nobody more than that the host was met."""
+    scheme, _, rest = plain.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].partition('/')[0]}/"
+
+
+def _same(plain: str) -> list[str]:
+    """`plain`, and what people and models write for it: https for http, a final stroke more or less."""
+    spelled = [plain]
+    if "?" not in plain:
+        spelled.append(plain[:-1] if plain.endswith("/") else f"{plain}/")
+    if plain.startswith("https://"):
+        spelled += [f"http://{each[8:]}" for each in spelled]
+    return spelled
 
 
 def _has_login(url: str) -> bool:

@@ -46,6 +46,18 @@ def test_an_address_that_is_near_to_one_that_was_met_is_not_known(url: str) -> N
     assert not known.knows(url)
 
 
+def test_what_only_spells_it_otherwise_or_leads_to_its_front_page_is_known() -> None:
+    known = KnownAddresses()
+    known.note("http://a.example/b/c and https://d.example/e/ and https://f.example/g?h=1")
+    for url in ("https://a.example/b/c", "http://a.example/b/c/", "https://a.example/", "https://d.example/e",
+                "https://d.example", "https://f.example/"):  # fmt: skip
+        assert known.knows(url), url
+    others = ["https://a.example/b", "https://a.example/?canary", "http://d.example/e", "https://f.example/g"]
+    others += ["https://f.example/g?h=1/", "https://canary.d.example/", "https://d.example:81/"]
+    for url in others:
+        assert not known.knows(url), url
+
+
 def test_any_address_of_a_host_that_a_person_names_is_theirs() -> None:
     known = KnownAddresses()
     known.note_person("read https://docs.example/start, please")

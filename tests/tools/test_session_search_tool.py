@@ -85,8 +85,9 @@ def test_the_gate_hears_that_it_is_private_and_perhaps_others_words(runtime: Too
     assert not (runtime.gate.exposure.untrusted or runtime.gate.exposure.private)
     save("Which fern likes shade?")
     call(runtime, query="shade")
-    assert runtime.gate.exposure.untrusted == runtime.gate.exposure.private == "earlier session"
-    assert not runtime.gate.exposure.complete
+    exposure = runtime.gate.exposure
+    assert {exposure.untrusted, exposure.private} == {"earlier session"}
+    assert not exposure.complete
     runtime.gate.note_untrusted("web page")
     assert runtime.gate.exposure.complete
     sending = EffectRequest("web_search", ("read", "net"), "look for ferns")

@@ -431,5 +431,6 @@ def test_a_script_that_never_stops_to_call_is_ended(bench: Bench) -> None:
 def test_files_of_the_folder_do_not_pass_for_modules_of_python(bench: Bench) -> None:
     for name in ("csv", "subprocess", "hermes_tools", "requests_of_mine"):
         bench.put(f"{name}.py", f"print('{name} of the folder')\nDictReader = run = read_file = 1")
-    reply = bench.script("import csv, subprocess\nfrom hermes_tools import read_file\nimport requests_of_mine")
+    code = "import csv, subprocess\nfrom hermes_tools import read_file\nimport requests_of_mine"
+    reply = bench.script(code)
     assert reply.data["output"] == "requests_of_mine of the folder\n"

@@ -415,6 +415,7 @@ class AIAgent(AgentFacts):
         reader = HistoryReader()
         entries = reader.read(messages)
         self.ledger.replace(entries, "a history was handed in")
+        assembly.remember_exposure(self.runtime.gate, self.history)
         if reader.system:
             self._new_system("system", "", reader.system)
         if reader.problems:

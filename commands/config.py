@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from settings import (
 )
 
 _SECRET_WORDS = ("auth", "key", "token", "secret", "cookie", "password")
+_TELLING_PART = re.compile(rf"(?i)(?<=[?&])([^=&#\s]*(?:{'|'.join(_SECRET_WORDS)}|sig)[^=&#\s]*)=[^&#\s]+")
+"""Of the query of a URL."""
 _NEW_FILE = "# hermes settings; `hermes config template` lists them all.\n"
 
 
@@ -230,7 +233,7 @@ def _key_variables(settings: Settings) -> list[str]:
 
 
 def _masked(value: Any, name: str = "") -> Any:
-    """The value without secrets: what is under a telling name, and passwords in URLs."""
+    """The value without secrets: what is under a telling name, and logins and keys in URLs."""
     if isinstance(value, dict):
         return {key: _masked(entry, key) for key, entry in value.items()}
     if isinstance(value, list):
@@ -239,6 +242,7 @@ def _masked(value: Any, name: str = "") -> Any:
         telling = any(word in name.lower() for word in _SECRET_WORDS) and not name.endswith("_env")
         if telling and value:
             return "***"
+        value = _TELLING_PART.sub(r"\1=***", value)
         scheme, separator, rest = value.partition("://")
         user, at, host = rest.partition("/")[0].rpartition("@")
         if separator and at and user:

@@ -16,6 +16,7 @@ from commands.tool_listing import print_table
 from configuration.home import SECRET_WORDS, SettingsError, changing, hermes_home, write_private
 from configuration.settings_file import parse_settings, read_settings_file
 from configuration.tool_settings import McpServerSettings
+from models.providers import shown_url
 from tools.mcp.approval import (
     ApprovalError,
     approve,
@@ -92,7 +93,7 @@ def list_servers(as_json: bool) -> None:
             "state": "unusable" if problem else "on" if server.enabled else "off",
             "tools": len(own),
             "tokens": sum(each.tokens for each in own.values()),
-            "server": server.url or " ".join([server.command, *server.args]),
+            "server": shown_url(server.url) or " ".join([server.command, *server.args]),
             "why": problem,
         })  # fmt: skip
     if as_json:

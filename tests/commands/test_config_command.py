@@ -170,7 +170,8 @@ def test_show_masks_secrets_and_says_which_keys_are_set(file: Path) -> None:
     has(
         file,
         "model:\n  extra_headers: {Authorization: Bearer s3cret, X-Team: blue}\n"
-        "  proxy: http://me:s3cret@proxy:8080/x\n  extra_body: {api_key: s3cret}\n",
+        "  proxy: http://me:s3cret@proxy:8080/x\n  extra_body: {api_key: s3cret}\n"
+        "browser: {cdp_url: 'ws://h/x?apiToken=s3cret&mode=a'}\n",
     )
     env = file.with_name(".env")
     env.write_text("NOUS_API_KEY=s3cret\n")
@@ -180,6 +181,7 @@ def test_show_masks_secrets_and_says_which_keys_are_set(file: Path) -> None:
     assert "s3cret" not in done.stdout + done.stderr
     assert "X-Team: blue" in done.stdout
     assert "http://***@proxy:8080/x" in done.stdout
+    assert "ws://h/x?apiToken=***&mode=a" in done.stdout
     assert f"# NOUS_API_KEY is set in {env}" in done.stdout
     assert "# OPENAI_API_KEY is set in the environment" in done.stdout
     assert "s3cret" not in config("explain", "model.extra_headers").stdout

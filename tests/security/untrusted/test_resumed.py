@@ -110,3 +110,19 @@ def test_a_picture_may_be_somebody_elses_word(tmp_path: Path) -> None:
     asyncio.run(show(first))
     assert exposed(first) == ("a picture that was shown", "")
     assert exposed(another_day(first)) == ("a picture that was shown", "")
+
+
+def test_a_history_that_is_handed_in_counts_too(tmp_path: Path) -> None:
+    given = agent(tmp_path, text("Hello."), trusted=True)
+    call = {"id": "c", "type": "function", "function": {"name": "web_extract", "arguments": "{}"}}
+    page = '{"untrusted": "web page", "pages": [{"url": "https://a.example/b"}]}'
+    history = [
+        {"role": "user", "content": "Look at https://mine.example/"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": page},
+        {"role": "assistant", "content": "It says nothing."},
+    ]
+    given.run_conversation("Go on.", conversation_history=history)
+    assert exposed(given) == ("web page", "")
+    for url in ("https://a.example/b", "https://mine.example/c"):
+        assert given.runtime.gate.addresses.knows(url)

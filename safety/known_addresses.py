@@ -15,6 +15,8 @@ _CLOSING = ".,;:!?*_~)]}"
 """Marks that may follow an address in a sentence, or belong to it."""
 _LONGEST = 4_000
 _MOST = 20_000
+_MOST_MADE_UP = 500
+"""Of a model that writes more, no address that is found later is told apart: none counts then."""
 
 
 class KnownAddresses:
@@ -35,7 +37,7 @@ class KnownAddresses:
 
     def note(self, text: str) -> None:
         """`text` was found on the web, or came from a tool server."""
-        if "://" not in text:
+        if "://" not in text or len(self._made_up) >= _MOST_MADE_UP:
             return
         for found in _ADDRESS.findall(text):
             for address in _readings(found):
@@ -50,6 +52,8 @@ class KnownAddresses:
         if "://" not in text:
             return
         for found in _ADDRESS.findall(text):
+            if len(self._made_up) >= _MOST_MADE_UP:
+                return
             address = found.rstrip(_CLOSING)
             if (plain := _plain(address)) and not self.knows(address) and plain not in self._made_up:
                 self._made_up += (plain,)

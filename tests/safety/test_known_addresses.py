@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,17 @@ def test_any_address_of_a_host_that_a_person_names_is_theirs() -> None:
     assert known.knows("https://docs.example/other?page=2")
     assert not known.knows("https://docs.example@evil.example/")
     assert not known.knows("https://evil.example/")
+
+
+def test_a_model_that_makes_up_addresses_without_end_keeps_nobody_waiting() -> None:
+    known = KnownAddresses()
+    known.note("https://a.example/before")
+    began = time.monotonic()
+    known.note_model(" ".join(f"https://evil.example/{number}" for number in range(100_000)))
+    known.note(" ".join(f"https://evil.example/{number}" for number in range(100_000)))
+    assert time.monotonic() - began < 5
+    assert not known.knows("https://evil.example/99999")
+    assert known.knows("https://a.example/before")
 
 
 def gate(mode: Mode, here: Path) -> Gate:

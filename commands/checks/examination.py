@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from commands.checks.finding import Check, Finding, Scene, problem
-from settings import LoadedSettings, SettingsError, hermes_home, is_trusted, load_settings, read_secrets
+from settings import (
+    LoadedSettings,
+    SettingsError,
+    hermes_home,
+    is_trusted,
+    load_settings,
+    project_file,
+    read_secrets,
+)
 
 SECONDS = 4.0
 """How long all of it may take; each check has shorter limits of its own."""
@@ -34,6 +42,8 @@ def look_around(cwd: Path, *, offline: bool) -> Scene:
         loaded = load_settings(cwd=cwd, project_trusted=trusted)
     except SettingsError as error:
         problems = tuple(error.problems)
+    if trust_problem and project_file(cwd).exists():  # whether it counts is not known
+        loaded, problems = None, (*problems, trust_problem)
     secrets: dict[str, str] = {}
     secrets_problem = ""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -61,6 +62,23 @@ class Scene:
 
 
 Check: TypeAlias = Callable[[Scene], Iterator[Finding]]
+
+
+def by_settings(name: str, told: str = "looked at") -> Callable[[Check], Check]:
+    """For a check that goes by the settings: where they cannot be read, the built-in ones would have it look
+    at what the person does not use, and take a key to a server it is not for."""
+
+    def bound(check: Check) -> Check:
+        @functools.wraps(check)
+        def looked(scene: Scene) -> Iterator[Finding]:
+            if scene.loaded is not None:
+                yield from check(scene)
+            elif name:
+                yield off(name, f"not {told}, because the settings cannot be read")
+
+        return looked
+
+    return bound
 
 
 def ok(name: str, text: str) -> Finding:

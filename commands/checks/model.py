@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from commands.checks.finding import Finding, Scene, off, ok, problem, warning
+from commands.checks.finding import Finding, Scene, by_settings, off, ok, problem, warning
 from models.model_list import Way
 from models.providers import PROVIDERS, Endpoint, default_model, resolve_endpoint, shown_url
 
@@ -41,6 +41,7 @@ def check_keys(scene: Scene) -> Iterator[Finding]:
             yield warning("keys", text, f"hermes config set-key {name}")
 
 
+@by_settings("")
 def check_way(scene: Scene) -> Iterator[Finding]:
     """Proxy and certificates."""
     model = scene.settings.model
@@ -61,6 +62,7 @@ def check_way(scene: Scene) -> Iterator[Finding]:
             yield ok("certificates", f"{path} ({name})")
 
 
+@by_settings("server", "asked")
 def check_server(scene: Scene) -> Iterator[Finding]:
     endpoint = resolve_endpoint(scene.settings, scene.secrets)
     if endpoint.problem:
@@ -79,6 +81,7 @@ def check_server(scene: Scene) -> Iterator[Finding]:
     yield from _ask(scene, endpoint, where, name)
 
 
+@by_settings("")
 def check_key(scene: Scene) -> Iterator[Finding]:
     """OpenRouter lists its models to everybody, so the key is asked about as well."""
     endpoint = resolve_endpoint(scene.settings, scene.secrets)
@@ -115,7 +118,7 @@ def _offline(scene: Scene) -> Finding:
         return warning("server", f"none is chosen, so the offline model answers; {found} runs here", fix)
     if (scene.settings.model.provider or scene.settings.model.name) == "offline":
         return ok("server", "the offline model is chosen")
-    return problem("server", "no key and no server is set: only the offline model answers", _NO_MODEL)
+    return off("server", "no key and no server is set: the offline model answers", _NO_MODEL)
 
 
 def _local_server() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from commands.checks.finding import Finding, Scene, off, ok, problem, warning
+from commands.checks.finding import Finding, Scene, by_settings, off, ok, problem, warning
 from configuration.tool_settings import HookSettings
 from safety.paths import canonical, is_within
 from settings import project_file
@@ -35,6 +35,8 @@ def check_settings(scene: Scene) -> Iterator[Finding]:
     if project.exists() and not scene.trusted:
         text = f"{project} is not used: you have not said that you trust this folder"
         yield warning("folder's own", text, "read it, then: hermes config trust")
+    if scene.loaded is None:
+        return
     yield from _choices(scene)
     mode = scene.settings.gate.mode
     yield ok("gate", f"policy {mode}" if mode else "asks at a prompt; denies where nobody can answer")
@@ -62,6 +64,7 @@ def _at(scene: Scene, key: str) -> str:
     return scene.loaded.origin(key) if scene.loaded is not None else key
 
 
+@by_settings("hooks")
 def check_hooks(scene: Scene) -> Iterator[Finding]:
     hooks = scene.settings.hooks
     if not hooks:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from commands.checks.finding import Finding, Scene, off, ok, problem, warning
+from commands.checks.finding import Finding, Scene, by_settings, off, ok, problem, warning
 
 SECONDS = 3.0
 
 
+@by_settings("place")
 def check_place(scene: Scene) -> Iterator[Finding]:
     terminal = scene.settings.terminal
     if terminal.cwd and not Path(terminal.cwd).expanduser().is_dir() and terminal.backend == "local":

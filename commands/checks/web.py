@@ -6,12 +6,13 @@ import re
 import subprocess
 from collections.abc import Iterator
 
-from commands.checks.finding import Finding, Scene, off, ok, problem, warning
+from commands.checks.finding import Finding, Scene, by_settings, off, ok, problem, warning
 from settings import SettingsError
 
 SECONDS = 2.0
 
 
+@by_settings("browser")
 def check_browser(scene: Scene) -> Iterator[Finding]:
     from tools.browser.programs import find_chromium, find_driver
     from tools.browser.sources import backend_of, why_no_browser
@@ -31,6 +32,7 @@ def check_browser(scene: Scene) -> Iterator[Finding]:
         yield ok("browser", "a browser elsewhere (browser.cdp_url)" if backend == "cdp" else "Browserbase")
 
 
+@by_settings("pages")
 def check_web(scene: Scene) -> Iterator[Finding]:
     from tools.web.choice import backend_name, why_unusable
 
@@ -45,6 +47,7 @@ def check_web(scene: Scene) -> Iterator[Finding]:
         yield _allowed_hosts(hosts)
 
 
+@by_settings("tool servers")
 def check_tool_servers(scene: Scene) -> Iterator[Finding]:
     """Nothing is started: `hermes mcp test NAME` does that."""
     servers = scene.settings.mcp

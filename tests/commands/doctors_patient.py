@@ -66,6 +66,29 @@ def answering(status: int, body: str) -> Iterator[str]:
         thread.join()
 
 
+@contextmanager
+def recording_proxy() -> Iterator[tuple[str, list[str]]]:
+    """A proxy that lets nothing through, and the first line of each request that came to it."""
+    asked: list[str] = []
+
+    class Refusal(BaseHTTPRequestHandler):
+        def _refuse(self) -> None:
+            asked.append(self.requestline)
+            self.send_error(502)
+
+        do_CONNECT = do_GET = do_POST = _refuse
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
 def fake(folder: Path, name: str, script: str) -> Path:
     path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")

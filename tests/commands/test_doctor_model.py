@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from commands.checks.model import check_key, check_keys, check_server, check_way
-from tests.commands.doctors_patient import Person, answering
+from commands.checks.own_settings import check_hooks
+from commands.checks.places import check_place
+from commands.checks.toolsets import check_toolsets
+from commands.checks.web import check_browser, check_tool_servers, check_web
+from tests.commands.doctors_patient import Person, answering, recording_proxy
 from tests.server.scripted_server import scripted_server
 
 KEY = "sk-doctor-0123456789abcdef"
@@ -98,13 +102,49 @@ def test_offline_no_server_is_asked(person: Person) -> None:
     assert found["server"].state == "off"
 
 
-def test_without_a_key_and_without_a_server_the_fix_is_told(person: Person) -> None:
+def test_without_a_key_and_without_a_server_nothing_is_broken_and_a_hint_is_given(person: Person) -> None:
     found = person.finds(check_server, offline=True)["server"]
-    assert (found.state, "set-key OPENROUTER_API_KEY" in found.fix) == ("problem", True)
+    assert (found.state, "set-key OPENROUTER_API_KEY" in found.fix) == ("off", True)
     person.set("HERMES_MODEL", "gpt-5")
     assert "nobody is known who serves gpt-5" in person.finds(check_server)["server"].text
     person.has("model: {provider: openai}\n")
     assert person.finds(check_server)["server"].fix == "hermes config set-key OPENAI_API_KEY"
+
+
+@pytest.mark.parametrize(
+    "broken", ["model:\n  base_url: {url}\n  nam: x\n", "model:\n  base_url: {url}\n  name: [\n"]
+)
+def test_while_the_settings_cannot_be_read_no_key_is_taken_to_any_server(person: Person, broken: str) -> None:
+    person.set("OPENAI_API_KEY", KEY)
+    person.set("OPENROUTER_API_KEY", KEY)
+    with recording_proxy() as (url, asked):
+        person.set("HTTPS_PROXY", url)  # whatever is asked for passes here
+        person.has(broken.format(url=f"{url}/v1"))
+        found = person.finds(check_server)
+        assert person.finds(check_key) == {}
+    assert asked == []
+    assert [(each.name, each.state, each.text) for each in found.values()] == [
+        ("server", "off", "not asked, because the settings cannot be read")
+    ]
+
+
+def test_while_it_is_not_known_whether_the_folders_settings_count_no_server_is_asked(person: Person) -> None:
+    person.set("OPENAI_API_KEY", KEY)
+    person.has("")
+    (person.home / "trusted_folders.json").write_text("[")
+    (person.cwd / ".hermes").mkdir()
+    (person.cwd / ".hermes" / "config.yaml").write_text("model: {base_url: 'http://127.0.0.1:9/v1'}\n")
+    with recording_proxy() as (url, asked):
+        person.set("HTTPS_PROXY", url)
+        assert person.states(check_server) == {"off"}
+    assert asked == []
+
+
+def test_while_the_settings_cannot_be_read_no_check_tells_of_the_built_in_ones(person: Person) -> None:
+    person.has("terminal: {backend: ssh}\nssh: {hst: x}\n")
+    for check in (check_place, check_toolsets, check_web, check_browser, check_tool_servers, check_hooks):
+        told = [(each.state, each.text) for each in person.finds(check).values()]
+        assert told == [("off", "not looked at, because the settings cannot be read")]
 
 
 def test_keys_proxies_and_certificates_are_told_without_what_is_secret_in_them(person: Person) -> None:

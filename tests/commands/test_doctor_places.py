@@ -34,6 +34,17 @@ def test_each_toolset_says_whether_it_is_on_and_why_not(person: Person) -> None:
     assert found["vision"].text
 
 
+def test_a_toolset_with_a_tool_missing_is_told_as_partly_on(person: Person) -> None:
+    programs = person.cwd / "bin"
+    programs.mkdir()
+    fake(programs, "agent-browser", "true")
+    fake(programs, "chromium", "true")
+    person.set("PATH", f"{programs}:/nowhere")
+    found = person.finds(check_toolsets)["browser"]
+    assert found.state == "ok"
+    assert found.text.startswith("partly on, without browser_vision: no model is connected")
+
+
 def test_programs_of_the_browser_are_asked_for_their_version(person: Person) -> None:
     programs = person.cwd / "bin"
     programs.mkdir()

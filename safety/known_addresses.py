@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 _ADDRESS = re.compile(r"https?://[^\s\"'<>\\`|^]{1,4000}", re.IGNORECASE)
 _CLOSING = ".,;:!?*_~)]}"
 """Marks that may follow an address in a sentence, or belong to it."""
+_MOST_READINGS = 10
 _LONGEST = 4_000
 _MOST = 20_000
 _MOST_MADE_UP = 500
@@ -73,7 +74,7 @@ class KnownAddresses:
 def _readings(found: str) -> list[str]:
     """`found` with fewer and fewer of the marks at its end."""
     readings = [found]
-    while found and found[-1] in _CLOSING:
+    while found and found[-1] in _CLOSING and len(readings) < _MOST_READINGS:
         found = found[:-1]
         readings.append(found)
     cut = found.find("](")  # a Markdown link whose text is an address itself

@@ -78,6 +78,13 @@ def test_a_model_that_makes_up_addresses_without_end_keeps_nobody_waiting() -> N
     assert known.knows("https://a.example/before")
 
 
+def test_a_page_of_nothing_but_closing_marks_keeps_nobody_waiting() -> None:
+    known = KnownAddresses()
+    began = time.monotonic()
+    known.note(("https://a.example/" + ")" * 4_000 + " ") * 120)
+    assert time.monotonic() - began < 1
+
+
 def gate(mode: Mode, here: Path) -> Gate:
     return Gate(mode, workspace=str(here), explicit=True)
 

@@ -84,6 +84,7 @@ async def _converse(
 def _told(
     task: PromptTask, plan: RunPlan, place: Workplace, path: Path, finished: TurnFinished
 ) -> TaskResult:
+    from trajectories.session_list import session_files
     from trajectories.session_load import load_session
 
     row = batch_row(load_session(path), task, plan, place.redactor)
@@ -91,7 +92,11 @@ def _told(
         reason = finished.reason or "the model never answered"
         return TaskResult(task.index, "discarded", reason, usage=finished.usage)
     text = path.read_text(encoding="utf-8")
-    return TaskResult(task.index, "recorded", finished.reason, row, text, finished.usage)
+    others = [each for each in session_files(path.parent) if each != path]
+    helpers = {each.stem: each.read_text(encoding="utf-8") for each in others}
+    return TaskResult(
+        task.index, "recorded", finished.reason, row, text, finished.usage, helpers=helpers
+    )  # fmt: skip
 
 
 def _agent(

@@ -5,7 +5,7 @@ trajectories.jsonl    a row a recorded conversation
 discarded.jsonl       a line a conversation of no use, with the reason; they are not held again
 failed.jsonl          a line each time the infrastructure failed; the next start tries these prompts again
 statistics.json       what came of it, in numbers
-sessions/             the session file of each recorded conversation
+sessions/             the session file of each recorded conversation, and those of its helpers
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from batches.task import TaskResult
 from configuration.home import make_private_folder
 from trajectories.row_line import row_line
 from trajectories.session_file import lease_holder
+from trajectories.session_list import session_info
 from trajectories.session_record import utc_now
 
 Line = TypeVar("Line", bound=Struct)
@@ -95,7 +96,7 @@ class RunFolder:
 
         def row(line: CountedRow) -> None:
             self._check(line.prompt_index, line.metadata.prompt_hash, prompts)
-            sessions.add(f"{line.id}.jsonl")
+            sessions.add(line.id)
             self.statistics.add_row(line)
 
         def discarded(line: LostRow) -> None:
@@ -106,9 +107,7 @@ class RunFolder:
         self._each(self._discarded, LostRow, discarded)
         self._each(self._failed, LostRow, self.statistics.add_failure)
         try:
-            for path in self.sessions.glob("*.jsonl"):
-                if path.name not in sessions and path.is_file():
-                    path.unlink()
+            _keep_only(self.sessions, sessions)
         except OSError as error:
             raise RunFolderError(f"cannot clean {self.sessions}: {error.strerror}") from None
 
@@ -130,6 +129,8 @@ class RunFolder:
             self._discarded.append(_line(lost))
             self.statistics.add_discarded(lost)
         else:
+            for id, text in result.helpers.items():
+                self._keep_session(id, text)
             if result.session:
                 self._keep_session(str(result.row["id"]), result.session)
             line = row_line(result.row)
@@ -207,6 +208,18 @@ class RunFolder:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
             raise RowFileError(f"cannot write {self.path / name}: {error.strerror}") from None
+
+
+def _keep_only(folder: Path, rows: set[str]) -> None:
+    """Remove the sessions in `folder` that are of no row and of no helper of one. Raises OSError."""
+    others = [path for path in folder.glob("*.jsonl") if path.stem not in rows and path.is_file()]
+    made_by = {path.stem: info.spawned_by for path in others if (info := session_info(path)) is not None}
+    kept = set(rows)
+    while more := {id for id, maker in made_by.items() if maker in kept} - kept:  # helpers may have helpers
+        kept |= more
+    for path in others:
+        if path.stem not in kept:
+            path.unlink()
 
 
 def _line(value: Any) -> bytes:

@@ -29,7 +29,7 @@ class PromptTask(Struct, frozen=True):
 
 class TaskResult(Struct, frozen=True):
     """What came of a prompt. `row` is the output row; `session` the text of its session file, "" where
-    the worker wrote that file in its place already.
+    the worker wrote that file in its place already; `helpers` the same of its helpers' sessions, by id.
 
     `kind` says what failed: a kind of `models.chat_model.ModelError`, `worker` (its process ended), `disk`
     (the session could not be saved), `sandbox` (there was no place to work in) or `internal`; "" for what
@@ -45,3 +45,4 @@ class TaskResult(Struct, frozen=True):
     seconds: float = 0.0
     kind: str = ""
     hint: str = ""
+    helpers: dict[str, str] = {}

@@ -104,6 +104,10 @@ async def call_tool(tool: Tool, arguments: Mapping[str, Any], runtime: ToolRunti
             if word == "deny":
                 return _refusal(reason)
             request = replace(request, asked_for=reason if word == "ask" else "")
+        if runtime.gate.ask is not None and runtime.gate.decide(request).verdict == "ask":
+            ended = await tool.settle(runtime)
+            if ended is not None:
+                return mark(ended, request, runtime)
         asked = time.monotonic()
         decision = await runtime.gate.authorize(request)
         waited = time.monotonic() - asked

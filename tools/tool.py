@@ -99,6 +99,10 @@ class Tool:
         text = f"{self.name} {json.dumps(arguments, ensure_ascii=False)}"
         return EffectRequest(self.name, self.effects, text, grant=self.name)
 
+    async def settle(self, runtime: ToolRuntime) -> ToolReply | None:
+        """Clear up what must be known before a person is asked for a call. A reply ends the call."""
+        return None
+
 
 def tool(
     *,

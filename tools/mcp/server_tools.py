@@ -53,6 +53,11 @@ class ServerTool(Tool):
             self.name, self.effects, summary, grant=f"{TOOLSET_PREFIX}{server}: {tool}", allowed=self.allowed
         )
 
+    async def settle(self, runtime: ToolRuntime) -> ToolReply | None:
+        """The server is started for it: that is what the person agreed to when they added it."""
+        assert self.offer is not None
+        return await runtime.store(McpServers).settle(self.offer, runtime)
+
 
 def check_mcp_requirements(around: Surroundings | None = None) -> str:
     """ "" if tool servers can be used, else the reason and the fix. The SDK is looked for, not imported."""

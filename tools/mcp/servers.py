@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from configuration.home import SettingsError, logs_dir, write_private
+from conversation.event import Notice
 from safety.terminal_text import neutralize
 from tools.mcp.approval import ApprovalError, approve_tool
 from tools.mcp.connection import Connection
@@ -27,7 +28,8 @@ MOST_FAILURES = 3
 REST_SECONDS = 30.0
 """After that many failures in a row a server is started once in that time, not at each call."""
 
-YES, NO = "use the new definition", "do not call it"
+YES, NO = "yes, use the new definition", "no, do not call it"
+_YES, _NO = frozenset({"y", "yes"}), frozenset({"", "n", "no"})
 
 
 @dataclass(slots=True)
@@ -65,10 +67,17 @@ class McpServers:
                 return changed
             result = await connection.call(offer.definition.name, arguments)
         except ServerError as error:
-            told = f"{error}{self._after_failure(place, runtime)}"
-            return error_reply(told).by(source(offer.server))
+            return self._failed(place, offer, runtime, error)
         place.failures = 0
         return await reply_of(offer.server, result, runtime)
+
+    async def settle(self, offer: Offer, runtime: ToolRuntime) -> ToolReply | None:
+        """Before a person is asked for a call: is the tool what they approved? A reply ends the call."""
+        place = self._places.setdefault(offer.server, _Place())
+        try:
+            return await _changed(await self._connected(place, offer.server, runtime), offer, runtime)
+        except ServerError as error:
+            return self._failed(place, offer, runtime, error)
 
     async def aclose(self) -> None:
         open_ones = [place.connection for place in self._places.values() if place.connection is not None]
@@ -91,6 +100,9 @@ class McpServers:
             place.connection = connection
             await connection.open()
             return connection
+
+    def _failed(self, place: _Place, offer: Offer, runtime: ToolRuntime, error: ServerError) -> ToolReply:
+        return error_reply(f"{error}{self._after_failure(place, runtime)}").by(source(offer.server))
 
     def _after_failure(self, place: _Place, runtime: ToolRuntime) -> str:
         """Where the server has ended: lets go of it, and says where its last words are."""
@@ -148,10 +160,9 @@ async def _changed(connection: Connection, offer: Offer, runtime: ToolRuntime) -
         f"The MCP server {name} has changed its tool {neutralize(approved.name)} since you approved it:\n"
         f"{difference(approved, new)}"
     )
-    if await runtime.ask(question, [YES, NO]) != YES:
-        return error_reply(
-            f"the tool of the MCP server {name} has changed, and the person does not want it called"
-        )
+    if refused := _refused(await runtime.ask(question, [YES, NO])):
+        runtime.emit(Notice(f"{name}: {refused}", "warning"))
+        return error_reply(f"the tool of the MCP server {name} has changed, and {refused}")
     try:
         approve_tool(name, runtime.settings.mcp[name], new, runtime.around.home)
     except (ApprovalError, SettingsError) as error:
@@ -162,6 +173,16 @@ async def _changed(connection: Connection, offer: Offer, runtime: ToolRuntime) -
         "again if that still fits",
         description=new.description, parameters=new.parameters,
     ).by(source(name))  # fmt: skip
+
+
+def _refused(answer: str) -> str:
+    """Why a person's answer is no word for the new definition; "" if it is one."""
+    plain = answer.strip().rstrip(".!").lower()
+    if plain in _YES or answer == YES:
+        return ""
+    if plain in _NO or answer == NO:
+        return "the person does not want it called"
+    return f"the answer {neutralize(answer.strip())[:80]!r} was not understood (it is y or n): not called"
 
 
 def _write_log(connection: Connection, runtime: ToolRuntime) -> str:

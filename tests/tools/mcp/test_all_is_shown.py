@@ -66,10 +66,31 @@ def changed(before: str, now: str, **properties: Any) -> str:
 
 def test_a_change_at_the_end_of_a_long_line_is_shown() -> None:
     told = changed("word " * 150, "word " * 150 + ORDER)
-    assert ORDER in "".join(line.removeprefix("+") for line in told.splitlines() if line.startswith("+"))
+    assert ORDER in "".join(line.removeprefix("+ ") for line in told.splitlines() if line.startswith("+ "))
 
 
 def test_a_change_behind_many_others_is_shown() -> None:
     many = {f"p{number}": {"type": "string"} for number in range(80)}
     told = changed("Tells.", "Tells.", **many, zone={"type": "string", "description": ORDER})
     assert ORDER in told
+
+
+def test_a_change_of_the_parameters_is_shown_with_the_names_of_its_parts() -> None:
+    old = {"type": "string", "description": "A zone."}
+    before = read_definition(said("Tells.", zone=old))
+    now = read_definition(said("Tells.", zone={**old, "description": "Any file."}, to={"type": "string"}))
+    assert difference(before, now).splitlines() == [
+        '- parameter zone.description: "A zone."',
+        '+ parameter zone.description: "Any file."',
+        '+ parameter to.type: "string"',
+    ]
+
+
+def test_no_part_passes_for_another() -> None:
+    told = changed("Tells.", "Tells.", **{"zone.type": {"type": "string"}, "zone": {"type": ORDER}})
+    assert '+ parameter "zone.type".type: "string"' in told
+    assert f'+ parameter zone.type: "{ORDER}"' in told
+
+
+def test_a_line_of_a_description_that_looks_like_the_head_of_a_diff_is_shown() -> None:
+    assert "+ ++ " + ORDER in changed("Tells.", "Tells.\n++ " + ORDER)

@@ -98,7 +98,7 @@ def test_a_change_is_shown_and_counts_once_it_is_approved(home: Path, tmp_path: 
     hermes("mcp", "add", "u", "--yes", "--", *SERVER, "two-faced", str(switch))
     switch.touch()
     told = hermes("mcp", "test", "u", code=1)
-    assert "echo has changed:\n-Say it again.\n+Say it again, and send it" in told
+    assert "echo has changed:\ndescription:\n- Say it again.\n+ Say it again, and send it" in told
     assert "Nothing was approved" in told
     assert "Approved in" in hermes("mcp", "test", "u", "--yes")
     assert "as you approved it" in hermes("mcp", "test", "u")

@@ -116,7 +116,7 @@ def test_a_history_that_is_handed_in_counts_too(tmp_path: Path) -> None:
     given = agent(tmp_path, text("Hello."), trusted=True)
     call = {"id": "c", "type": "function", "function": {"name": "web_extract", "arguments": "{}"}}
     page = '{"untrusted": "web page", "pages": [{"url": "https://a.example/b"}]}'
-    history = [
+    history: list[dict[str, Any]] = [
         {"role": "user", "content": "Look at https://mine.example/"},
         {"role": "assistant", "content": "", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": page},

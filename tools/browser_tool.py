@@ -56,12 +56,12 @@ def cleanup_browser(task_id: str) -> None:
 
 def describe_navigate(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
     """Raises ArgumentError for an address that may not be opened."""
-    from safety.addresses import AllowedHosts, why_refused
+    from tools.network.guard import why_out_of_reach
 
     url = arguments["url"] = arguments["url"].strip()
     if "://" not in url and not re.match(r"[a-z][a-z0-9+.-]*:(?!\d)", url, re.IGNORECASE):
         url = arguments["url"] = f"https://{url}"
-    if why := why_refused(url, AllowedHosts(runtime.settings.web.allowed_hosts)):
+    if why := why_out_of_reach(url, runtime.around):
         raise ArgumentError(f"{url[:500]} cannot be opened: {why}")
     return EffectRequest(
         "browser_navigate", ("read", "net"), f"open {url}", grant=f"fetch from {_host(url)}", urls=(url,)

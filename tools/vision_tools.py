@@ -40,11 +40,19 @@ def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
             host = urlsplit(image).hostname
         except ValueError as error:
             raise ArgumentError(f"{image[:200]!r} is no address: {error}") from None
+        if why := _why_out_of_reach(runtime, image):
+            raise ArgumentError(f"{image[:500]} cannot be had: {why}")
         return EffectRequest("vision_analyze", ("read", "net"), f"look at the picture {image}",
                              grant=f"fetch from {host}", urls=(image,))  # fmt: skip
     path = arguments["image"] = runtime.sandbox.canonical(_as_path(image))
     summary = f"show the picture {path} to the model"
     return EffectRequest("vision_analyze", ("read",), summary, (path,), "reading files")
+
+
+def _why_out_of_reach(runtime: ToolRuntime, url: str) -> str:
+    from tools.network.guard import why_out_of_reach
+
+    return why_out_of_reach(url, runtime.around)
 
 
 def _as_path(image: str) -> str:

@@ -52,18 +52,30 @@ def _describe_extract(runtime: ToolRuntime, arguments: dict[str, Any]) -> Effect
     urls = arguments["urls"] = list(dict.fromkeys(map(whole_url, arguments["urls"])))
     if not 1 <= len(urls) <= _MOST_URLS:
         raise ArgumentError(f"web_extract takes 1 to {_MOST_URLS} URLs, not {len(urls)}")
+    refused = {url: why for url in urls if (why := _why_out_of_reach(runtime, url))}
+    opened = [url for url in urls if url not in refused]  # of the others the reply will say it
+    if not opened:
+        raise ArgumentError("; ".join(f"{url[:500]} cannot be read: {why}" for url, why in refused.items()))
     return EffectRequest(
-        "web_extract", ("read", "net"), "read\n" + "\n".join(urls), grant=_grant(urls), urls=tuple(urls)
+        "web_extract", ("read", "net"), "read\n" + "\n".join(opened), grant=_grant(opened), urls=tuple(opened)
     )
 
 
 def _describe_crawl(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
     url = arguments["url"] = whole_url(arguments["url"])
+    if why := _why_out_of_reach(runtime, url):
+        raise ArgumentError(f"{url[:500]} cannot be read: {why}")
     summary = f"read {url} and pages it links to"
     if arguments.get("instructions", "").strip():
         wanted = arguments["instructions"] = _checked_query(arguments["instructions"])
         summary += f", looking for: {wanted}"
     return EffectRequest("web_crawl", ("read", "net"), summary, grant=_grant([url]), urls=(url,))
+
+
+def _why_out_of_reach(runtime: ToolRuntime, url: str) -> str:
+    from tools.network.guard import why_out_of_reach
+
+    return why_out_of_reach(url, runtime.around)
 
 
 def _grant(urls: Sequence[str]) -> str:

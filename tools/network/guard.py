@@ -15,7 +15,14 @@ from functools import cached_property
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
-from safety.addresses import NONE_ALLOWED, AllowedHosts, why_host_refused, why_private
+from safety.addresses import (
+    NONE_ALLOWED,
+    AllowedHosts,
+    RefusedAddress,
+    read_address,
+    why_host_refused,
+    why_private,
+)
 from tools.network.failures import FetchError
 
 if TYPE_CHECKING:
@@ -122,6 +129,23 @@ class Guard:
 def guard_of(around: Surroundings) -> Guard:
     """The guard that the settings of an agent ask for. Raises SettingsError."""
     return Guard(AllowedHosts(around.settings.web.allowed_hosts), environ=around.environ)
+
+
+def why_out_of_reach(url: str, around: Surroundings) -> str:
+    """Why `url` must not be gone to, by its form alone, with the fix; "" if that is in order.
+
+    Nobody need be asked for a word on such a one. What a name leads to is found out when it is looked up.
+
+    Raises:
+        SettingsError: `web.allowed_hosts` cannot be used.
+    """
+    allowed = AllowedHosts(around.settings.web.allowed_hosts)
+    try:
+        address = read_address(url)
+    except RefusedAddress as refused:
+        return str(refused)
+    reason = why_host_refused(address.host, address.port, allowed)
+    return str(refusal(address.host, address.port, reason)) if reason else ""
 
 
 def refusal(host: str, port: int, reason: str) -> FetchError:

@@ -158,6 +158,7 @@ def test_private_hosts_are_refused_also_behind_a_redirect(site: LoopbackSite, tm
     called = extract(workshop, site.url("/away"), "http://localhost:1/x", "http://10.1.2.3/")
     assert called.status == "error"
     assert all("Only public addresses may be reached" in page["error"] for page in called.data["pages"])
+    assert len(called.data["pages"]) == 3
 
 
 @pytest.mark.parametrize(

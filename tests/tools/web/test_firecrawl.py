@@ -162,11 +162,12 @@ def test_a_private_address_is_not_handed_to_a_server_that_may_reach_it(
     tmp_path: Path, server: FakeFirecrawl
 ) -> None:
     urls = ["http://10.0.0.1/", "http://169.254.169.254/latest", "http://localhost:80/"]
-    called = call(tmp_path, server, "web_extract", urls=urls)
-    assert called.status == "error"
-    assert len(called.data["pages"]) == 3
+    assert call(tmp_path, server, "web_extract", urls=urls).status == "error"
     assert call(tmp_path, server, "web_crawl", url=urls[0]).status == "error"
     assert server.requests == []
+    called = call(tmp_path, server, "web_extract", urls=[*urls, f"{PUBLIC}/a"])
+    assert len(called.data["pages"]) == 4
+    assert [request[1]["url"] for request in server.requests] == [f"{PUBLIC}/a"]
 
 
 def crawl_states(server: FakeFirecrawl, *states: dict[str, Any]) -> None:

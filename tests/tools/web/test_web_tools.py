@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from safety.gate import EffectRequest, PermissionAnswer
 from settings import Settings
 from tests.tools.web.fake_firecrawl import FakeFirecrawl
 from tests.tools.web.loopback_site import loopback_site
@@ -118,6 +119,47 @@ def test_a_wrong_entry_in_the_allowed_hosts_is_told(
     called = web_workshop(tmp_path, allowed_hosts=["http://x/y"]).call(tool, **arguments)
     assert called.status == "error"
     assert called.error.startswith("web.allowed_hosts: 'http://x/y' cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("web_extract", {"urls": ["127.0.0.1:8000/a", "http://10.1.2.3/"]}),
+        ("web_crawl", {"url": "http://localhost:8000/"}),
+        ("vision_analyze", {"image": "http://[::1]:8000/a.png", "question": "?"}),
+        ("browser_navigate", {"url": "http://192.168.0.1/"}),
+    ],
+)
+def test_nobody_is_asked_for_their_word_on_a_private_address_that_is_refused(
+    tmp_path: Path, tool: str, arguments: dict[str, Any]
+) -> None:
+    asked: list[EffectRequest] = []
+
+    async def yes(request: EffectRequest, reason: str) -> PermissionAnswer:
+        asked.append(request)
+        return "once"
+
+    workshop = web_workshop(tmp_path, "ask", allowed_hosts=[])
+    workshop.runtime.gate.ask = yes
+    workshop.runtime.gate.note_untrusted("a page")
+    called = workshop.call(tool, **arguments)
+    assert called.status == "error"
+    assert "unless a person adds" in called.error and "to web.allowed_hosts" in called.error
+    assert not asked
+
+
+def test_of_several_pages_the_person_is_asked_about_those_that_can_be_read(tmp_path: Path) -> None:
+    asked: list[EffectRequest] = []
+
+    async def no(request: EffectRequest, reason: str) -> PermissionAnswer:
+        asked.append(request)
+        return "deny"
+
+    workshop = web_workshop(tmp_path, "ask", allowed_hosts=[])
+    workshop.runtime.gate.ask = no
+    workshop.runtime.gate.note_untrusted("a page")
+    workshop.call("web_extract", urls=["https://one.example/a", "http://10.1.2.3/"])
+    assert [request.urls for request in asked] == [("https://one.example/a",)]
 
 
 @pytest.fixture

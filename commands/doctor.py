@@ -60,6 +60,7 @@ def _checks() -> list[tuple[str, Check]]:
     from commands.checks.model import check_key, check_keys, check_server, check_way
     from commands.checks.own_settings import check_hooks, check_settings
     from commands.checks.places import check_place
+    from commands.checks.second_models import check_auxiliary, check_drawing, check_mixed_models
     from commands.checks.toolsets import check_toolsets
     from commands.checks.web import check_browser, check_tool_servers, check_web
 
@@ -68,6 +69,7 @@ def _checks() -> list[tuple[str, Check]]:
         ("Settings", check_settings), ("Settings", check_hooks),
         ("Model", check_keys), ("Model", check_way), ("Model", check_server), ("Model", check_key),
         ("Commands", check_place), ("Tools", check_toolsets),
+        ("Tools", check_drawing), ("Tools", check_auxiliary), ("Tools", check_mixed_models),
         ("Web", check_web), ("Web", check_browser), ("Web", check_tool_servers),
         ("Programs", check_programs), ("Screen", check_screen),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from commands.checks.finding import Finding, Scene, by_settings, off, ok, problem, warning
+from commands.checks.reach import set_proxy
 from models.model_list import Way
 from models.providers import PROVIDERS, Endpoint, default_model, resolve_endpoint, shown_url
 
@@ -16,7 +17,6 @@ _OTHER_KEYS = (
     "FIRECRAWL_API_KEY", "BROWSERBASE_API_KEY", "BROWSERBASE_PROJECT_ID", "FAL_KEY", "NOMAD_TOKEN",
     "SUDO_PASSWORD",
 )  # fmt: skip
-_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _NO_MODEL = "hermes config set-key OPENROUTER_API_KEY, or name a server: hermes config set model.base_url URL"
 
 
@@ -45,7 +45,7 @@ def check_keys(scene: Scene) -> Iterator[Finding]:
 def check_way(scene: Scene) -> Iterator[Finding]:
     """Proxy and certificates."""
     model = scene.settings.model
-    used = next((name for name in _PROXIES if scene.environ.get(name)), "")
+    used = set_proxy(scene)
     if model.proxy:
         yield ok("proxy", f"{shown_url(model.proxy)} (model.proxy)")
     elif used:

@@ -59,6 +59,17 @@ def _choices(scene: Scene) -> Iterator[Finding]:
         except (DistributionError, ToolsetError) as error:
             yield problem("distributions", f"{_at(scene, f'distributions.{name}')}: {error}", _EDIT)
 
+    yield from _skill_folders(scene)
+
+
+def _skill_folders(scene: Scene) -> Iterator[Finding]:
+    """Relative ones count in a trusted folder alone."""
+    for folder in scene.settings.skills.folders:
+        path = Path(folder).expanduser()
+        if folder and (path.is_absolute() or scene.trusted) and not Path(scene.cwd, path).is_dir():
+            text = f"{_at(scene, 'skills.folders')}: there is no folder {folder}"
+            yield problem("skills", text, "make it, or take it out of skills.folders")
+
 
 def _at(scene: Scene, key: str) -> str:
     return scene.loaded.origin(key) if scene.loaded is not None else key

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Iterator
 
 from commands.checks.finding import Finding, Scene, by_settings, off, ok, problem, warning
+from commands.checks.reach import reach
+from models.providers import shown_url
 from settings import SettingsError
 
 SECONDS = 2.0
@@ -15,6 +17,7 @@ SECONDS = 2.0
 @by_settings("browser")
 def check_browser(scene: Scene) -> Iterator[Finding]:
     from tools.browser.programs import find_chromium, find_driver
+    from tools.browser.remote import why_no_cdp_url
     from tools.browser.sources import backend_of, why_no_browser
 
     settings, backend = scene.settings.browser, backend_of(scene.around)
@@ -22,14 +25,36 @@ def check_browser(scene: Scene) -> Iterator[Finding]:
     if driver:
         yield _program(scene, "agent-browser", driver)
     told = why_no_browser(scene.around)
-    if told:
+    if backend == "cdp" and (wrong := why_no_cdp_url(settings.cdp_url)):
+        yield problem("browser", wrong, "hermes config set browser.cdp_url URL, or unset it")
+    elif told:
         what, fix = _split(told)
         named = settings.executable or settings.cdp_url or settings.backend != "auto"
         yield problem("browser", what, fix) if named else off("browser", what, fix)
     elif backend == "local":
         yield _program(scene, "Chromium", find_chromium(settings.executable, scene.environ))
+    elif backend == "cdp":
+        url = settings.cdp_url
+        address = f"http://127.0.0.1:{url}" if url.isdigit() else url
+        yield reach(
+            scene,
+            "browser",
+            "browser.cdp_url",
+            address,
+            "http://127.0.0.1:9222",
+            "a browser elsewhere (browser.cdp_url)",
+        )
+    elif url := settings.browserbase_url:
+        yield reach(
+            scene,
+            "browser",
+            "browser.browserbase_url",
+            url,
+            "https://HOST",
+            f"Browserbase at {shown_url(url)}",
+        )
     else:
-        yield ok("browser", "a browser elsewhere (browser.cdp_url)" if backend == "cdp" else "Browserbase")
+        yield ok("browser", "Browserbase")
 
 
 @by_settings("pages")
@@ -38,11 +63,23 @@ def check_web(scene: Scene) -> Iterator[Finding]:
 
     name, told = backend_name(scene.around), why_unusable(scene.around)
     if told:
-        yield warning("pages", *_split(told))
+        chosen = scene.settings.web.backend != "auto"
+        yield (problem if chosen else warning)("pages", *_split(told))
     elif name == "direct":
         yield ok("pages", "they are fetched from here, and searches go to public engines")
+        if engines := _engines_problem(scene.settings.web.search_engine):
+            yield problem("search", engines, "hermes config set web.search_engine auto")
+    elif url := scene.settings.web.api_url:
+        yield reach(
+            scene,
+            "pages",
+            "web.api_url",
+            url,
+            "http://127.0.0.1:3002",
+            f"Firecrawl at {shown_url(url)} (web.api_url)",
+        )
     else:
-        yield ok("pages", f"Firecrawl{' at web.api_url' if scene.settings.web.api_url else ''}")
+        yield ok("pages", "Firecrawl")
     if hosts := scene.settings.web.allowed_hosts:
         yield _allowed_hosts(hosts)
 
@@ -68,6 +105,14 @@ def check_tool_servers(scene: Scene) -> Iterator[Finding]:
             yield problem(f"mcp {name}", *_split(told, f"hermes mcp test {name}"))
         else:
             yield ok(f"mcp {name}", f"approved; to see whether it answers: hermes mcp test {name}")
+
+
+def _engines_problem(engines: str) -> str:
+    if engines == "auto":
+        return ""  # known without ddgs, which takes a moment to load
+    from tools.web.search_engines import why_no_engine
+
+    return why_no_engine(engines)
 
 
 def _allowed_hosts(hosts: list[str]) -> Finding:

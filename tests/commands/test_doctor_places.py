@@ -77,7 +77,7 @@ def test_pages_can_be_read_or_the_missing_package_is_named(person: Person) -> No
     assert person.finds(check_web)["pages"].state in ("ok", "warning")
     person.has("web: {backend: firecrawl, allowed_hosts: [intranet:8080]}\n")
     found = person.finds(check_web)
-    assert found["pages"].state == "warning"
+    assert found["pages"].state == "problem"
     assert "FIRECRAWL_API_KEY" in found["pages"].text + found["pages"].fix
     assert "intranet:8080" in found["private hosts"].text
 

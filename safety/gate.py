@@ -134,6 +134,8 @@ class Gate:
         self._granted: set[str] = set()
         self._granted_commands: list[Grant] = []
         self._known_reach: Reach | None = None
+        self._changed_after = ""
+        """What others may have written that was read before files here were changed without a question."""
 
     def decide(self, request: EffectRequest) -> Decision:
         """What happens to `request` now, without asking anyone."""
@@ -149,6 +151,8 @@ class Gate:
                 if decision.verdict == "ask":
                     decision = await self._put_to_person(request, judged, decision)
         if decision.verdict == "allow":
+            if decision.approval != "once" and self._writes_here(request, judged):
+                self._changed_after = self._changed_after or self.exposure.untrusted
             self._note(request, judged)
         return decision
 
@@ -164,6 +168,7 @@ class Gate:
         """What was allowed for a session ends with it, and so does what it has read."""
         self._granted.clear()
         self._granted_commands.clear()
+        self._changed_after = ""
         self.exposure.forget()
         self.addresses.forget()
 
@@ -225,6 +230,17 @@ class Gate:
             rule="address",
         )
 
+    def _why_not_run(self, judged: Judgement) -> str:
+        """Of the project's own code, why a person is asked; "" of other commands."""
+        if judged.standing != "project":
+            return ""
+        if not self.trusted:
+            return ", and you have not said that you trust this folder"
+        return (
+            ", and files were changed without a question after the model had read what others may have "
+            f"written ({self._changed_after})"
+        )
+
     def _decide_command(self, request: EffectRequest, judged: Judgement) -> Decision:
         effects = cast("tuple[Effect, ...]", judged.effects)
 
@@ -242,21 +258,20 @@ class Gate:
             return told("allow", "the policy is yolo", "policy yolo")
         if reads:
             return told("allow", judged.reason)
-        if judged.standing == "project" and self._project_may_run:
+        sealed = self.confinement.holds and not self.confinement.network
+        if judged.standing == "project" and self._project_may_run and (sealed or not self._changed_after):
             held = "" if self.trusted else ", and the sandbox holds it"
             return told("allow", judged.reason + (held or ", which you trust"))
         if judged.standing == "writes" and self.mode == "auto-edit":
             return told("allow", "the policy is auto-edit and it writes inside the working folder")
-        if request.program and self.confinement.holds and not self.confinement.network:
+        if request.program and sealed:
             return told("allow", "the sandbox holds it, without network")
         if grant := self._grant(request, judged):
             if any(each.covers(grant) for each in self._granted_commands):
                 return replace(told("allow", f"you allowed {grant} for this session"), approval="session")
             if self.permissions and any(each.covers(grant) for each in self._lasting_grants()):
                 return told("allow", f"you allowed {grant} always in this folder", "permissions.yaml")
-        if judged.standing == "project":
-            return told("ask", f"{judged.reason}, and you have not said that you trust this folder")
-        return told("ask", judged.reason)
+        return told("ask", judged.reason + self._why_not_run(judged))
 
     async def _put_to_person(
         self, request: EffectRequest, judged: Judgement | None, decision: Decision
@@ -340,6 +355,10 @@ class Gate:
     @property
     def _project_may_run(self) -> bool:
         return self.trusted or (self.confinement.holds and not self.confinement.network)
+
+    def _writes_here(self, request: EffectRequest, judged: Judgement | None) -> bool:
+        paths = judged.writes if judged else request.paths if "write" in request.effects else ()
+        return any(self.inside(path) for path in paths)
 
     def _could_send(self, request: EffectRequest, judged: Judgement | None) -> bool:
         if "exec" not in request.effects:

@@ -81,8 +81,34 @@ def test_an_engine_that_does_not_answer_is_given_up(site: LoopbackSite) -> None:
     site.put("/search?q=x", rows(), "text/html", delay=20)
     began = time.monotonic()
     found = engine_hits("x", 5, "loopback", 1)
-    assert "did not answer in time" in found["problem"] or "cannot be reached" in found["problem"]
+    assert "no answer in time (asked: loopback); wait, set web.search_engine" in found["problem"]
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("status", [429, 403, 202])
+def test_an_engine_that_refuses_is_not_taken_for_one_that_finds_nothing(
+    site: LoopbackSite, status: int
+) -> None:
+    site.put("/search?q=x", rows(), "text/html", status=status)
+    problem = engine_hits("x", 5, "loopback", 5)["problem"]
+    assert f"queries are refused for now (HTTP {status}) (asked: loopback); wait, set" in problem
+    assert "FIRECRAWL_API_KEY" in problem
+
+
+def test_names_that_cannot_be_resolved_are_told_in_words_and_not_by_an_address(
+    site: LoopbackSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ddgs.engines import ENGINES
+
+    monkeypatch.setattr(
+        ENGINES["text"]["loopback"], "search_url", "https://nowhere.invalid/search;_ylt=2TF7v"
+    )
+    problem = engine_hits("x", 5, "loopback", 5)["problem"]
+    assert problem.startswith(
+        "the search engines cannot be reached: no network, or names cannot be resolved (DNS) "
+        "(asked: loopback); check the network"
+    )
+    assert "invalid" not in problem
 
 
 def test_an_engine_that_is_not_known_is_told_with_those_that_are() -> None:
@@ -106,8 +132,9 @@ def test_engines_that_cannot_be_reached_are_told_with_what_helps(tmp_path: Path)
         port = closed.getsockname()[1]
     called = search(tmp_path, port)
     assert called.status == "error"
-    assert "cannot be reached" in called.error
+    assert "no connection (Connection refused) (asked: " in called.error
     assert "FIRECRAWL_API_KEY" in called.error
+    assert "https://" not in called.error
 
 
 @pytest.mark.long

@@ -80,13 +80,13 @@ def test_a_person_sees_the_tools_and_decides(home: Path, answer: str, there: boo
 
 
 @pytest.mark.long
-def test_what_a_description_hides_is_spelled_out_and_a_cursed_tool_refused(home: Path) -> None:
+def test_a_description_is_shown_as_the_model_reads_it_and_a_cursed_tool_refused(home: Path) -> None:
     told = hermes("mcp", "add", "u", "--yes", "--", *SERVER, "cursed")
     assert "\x1b" not in told
     assert "\u202e" not in told
-    assert "Hidden<U+202E> text <U+E0041>␛[2J" in told
+    assert "    Hidden text xxx" in told
     assert "characters the model sees 1,000)" in told
-    assert "characters that can hide or move text are taken out for the model" in told
+    assert "(6 characters that can hide or move text are taken out for the model)" in told
     assert "'line␤break'" in told or "line\\nbreak" in told
     assert "even when cut" in told
     assert told.count("is not used: ") == 4

@@ -116,6 +116,55 @@ def test_one_tool_is_told_as_the_model_reads_it() -> None:
     assert "did you mean read_file" in hermes("tools", "readfile", code=1)[1]
 
 
+def test_a_toolset_can_be_asked_for_by_name_and_its_tools_are_shown(configure: Any) -> None:
+    configure("tools: {enabled: [terminal]}\n")
+    for command in ("tools", "toolsets"):
+        lines = hermes(command, "web")[0].splitlines()
+        assert lines[0].split() == ["TOOLSET", "STATE", "TOKENS"]
+        assert lines[1].split()[:2] == ["web", "off"]
+        assert "turn it on with --toolsets terminal,web" in lines[2]
+        assert [each.split()[:2] for each in lines[3:]] == [
+            [name, "off"] for name in ("web_search", "web_extract", "web_crawl")
+        ]
+        told = json.loads(hermes(command, "web", "--json")[0])
+        assert told["toolset"]["name"] == "web"
+        assert [each["name"] for each in told["tools"]] == told["toolset"]["tools"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("tools", "wbe"), "there is no tool and no toolset 'wbe'; did you mean web?"),
+        (("toolsets", "termnal"), "there is no toolset 'termnal'; did you mean terminal?"),
+        (("toolsets", "qqqqqq"), "there is no toolset 'qqqqqq'; hermes toolsets lists them all"),
+        (("toolsets", "read_file"), "read_file is a tool, not a toolset; see: hermes tools read_file"),
+    ],
+)
+def test_a_name_that_is_not_known_is_told_with_the_nearest(arguments: tuple[str, ...], told: str) -> None:
+    assert told in hermes(*arguments, code=1)[1]
+
+
+def test_defaults_of_a_tool_are_shown() -> None:
+    assert "limit (integer, default 5)" in hermes("tools", "web_search")[0]
+    assert "query (string, required)" in hermes("tools", "web_search")[0]
+    told = json.loads(hermes("tools", "web_search", "--json")[0])
+    assert told["defaults"] == {"limit": 5}
+
+
+def test_a_description_is_folded_once_whatever_lines_it_was_written_in() -> None:
+    command = [str(ROOT / "cli.py"), "tools", "execute_code"]
+    child = pexpect.spawn(sys.executable, command, dimensions=(60, 80), encoding="utf-8", timeout=30)
+    child.expect(pexpect.EOF)
+    child.close()
+    text = (child.before or "").replace("\r", "")
+    lines = next(each for each in text.split("\n\n") if "hermes_tools" in each).splitlines()
+    assert len(lines) > 2
+    words = [each.split()[0] for each in lines[1:]]
+    assert all(len(line) + 1 + len(word) > 80 for line, word in zip(lines[:-1], words, strict=True)), (
+        lines
+    )  # no line ends before it must
+
+
 def test_hostile_text_in_a_description_does_not_reach_the_terminal(configure: Any) -> None:
     configure('tools:\n  custom:\n    mine: {description: "a\\x1b]0;owned\\x07b", tools: [todo]}\n')
     assert "\x1b]" not in hermes("toolsets")[0]

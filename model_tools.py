@@ -31,6 +31,7 @@ _TASKS: dict[str, ToolRuntime] = {}
 """Only for calls that name nothing but a task id (`handle_function_call`); agents have their own runtime."""
 _ENDED: list[ToolRuntime] = []
 """Of tasks whose sandbox was closed; what their tools keep open is closed at the next call."""
+_INTERRUPTED = ToolReply("", "interrupted")
 
 
 def added_toolsets(around: Surroundings, asked: Iterable[str] | None = None) -> dict[str, ToolsetSettings]:
@@ -126,9 +127,13 @@ async def _run(tool: Tool, bound: dict[str, Any], request: EffectRequest, runtim
     began = time.monotonic()
     note_sent(runtime, bound, request)
     try:
-        reply = mark(await tool.handler(runtime, **bound), request, runtime)
+        reply = await tool.handler(runtime, **bound)
     except Exception as error:  # noqa: BLE001 - a tool's fault must not end the conversation
         reply = _failure(tool, error)
+    except asyncio.CancelledError:
+        mark(_INTERRUPTED, request, runtime)  # what it told on the way is read, too
+        raise
+    reply = mark(reply, request, runtime)
     if runtime.hooks is None:
         return reply
     result = {

@@ -6,6 +6,7 @@ runs in (see SECURITY.md).
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -48,6 +49,8 @@ class EffectRequest:
 
     `asked_for`: why a person has to be asked whatever the policy, as a hook of theirs wants; "" if not.
     `allowed`: the setting in which a person allowed such calls, which need no question then; "" if none did.
+
+    `deed`: what the call does, as "it …", for the reason a person is asked for; "" where the effects tell it.
     """
 
     tool: str
@@ -63,6 +66,7 @@ class EffectRequest:
     asked_for: str = ""
     program: bool = False
     allowed: str = ""
+    deed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +86,18 @@ class Decision:
     final: bool = False
 
 
+LOOK = frozenset({"read", "net"})
+"""The effects of a look at the web."""
+
 AskPermission: TypeAlias = Callable[[EffectRequest, str], Awaitable[PermissionAnswer]]
 """Asks a person. The second argument says why they are asked."""
 
-UNATTENDED = (
-    "nobody is here to approve it and no policy was given. Start with --policy auto-edit (edits inside the "
-    "working folder), --yolo (everything) or set gate.mode; or run hermes interactively"
-)
+UNATTENDED = "nobody is here to approve it and no policy was given"
+WAYS: dict[Mode, str] = {
+    "auto-edit": "--policy auto-edit (edits inside the working folder)",
+    "yolo": "--yolo (everything)",
+}
+"""The policies that allow more than asking does, as a person chooses them."""
 
 
 class Gate:
@@ -200,10 +209,12 @@ class Gate:
         if self.mode == "deny":
             return Decision("deny", "the policy is deny: tools may read, and nothing else")
         if self._touches(self.protected, request):
-            return Decision("ask", "it touches the agent's own configuration, sessions or keys", final=True)
+            told = f": {request.deed}" if request.deed else ""
+            reason = f"it touches the agent's own configuration, sessions or keys{told}"
+            return Decision("ask", reason, final=True)
         if self.mode == "yolo":
             return Decision("allow", "the policy is yolo")
-        if set(request.effects) == {"read", "net"}:
+        if set(request.effects) == LOOK:
             return self._decide_look(request)
         if self._must_be_asked(request):
             return Decision("ask", "it touches private keys, or files that run without asking")
@@ -215,7 +226,7 @@ class Gate:
             if request.paths and all(self._reach().inside(canonical(path)) for path in request.paths):
                 return Decision("allow", "the policy is auto-edit and the file is inside the working folder")
             return Decision("ask", "the file is outside the working folder")
-        return Decision("ask", f"it wants to {_spell(request.effects)}")
+        return Decision("ask", request.deed or f"it wants to {_spell(request.effects)}")
 
     def _decide_look(self, request: EffectRequest) -> Decision:
         made_up = [url for url in request.urls if not self.addresses.knows(url)]
@@ -278,7 +289,8 @@ class Gate:
     ) -> Decision:
         if self.ask is None:
             if not self.explicit and not decision.final:
-                return replace(decision, verdict="deny", reason=f"{decision.reason}, {UNATTENDED}")
+                advice = self._advice(request, judged)
+                return replace(decision, verdict="deny", reason=f"{decision.reason}, {UNATTENDED}. {advice}")
             nobody = f"{decision.reason}, and nobody is here to approve it (policy {self.mode})"
             return replace(decision, verdict="deny", reason=nobody)
         grant: Grant | None = None
@@ -300,6 +312,17 @@ class Gate:
             self._granted.add(request.grant)
         approval: Literal["once", "session"] = "session" if lasts else "once"
         return replace(decision, verdict="allow", reason="the person allowed it", approval=approval)
+
+    def _advice(self, request: EffectRequest, judged: Judgement | None) -> str:
+        """How to start hermes so that `request` is allowed; names only what would do."""
+        ways = []
+        for mode, way in WAYS.items():
+            other = copy.copy(self)
+            other.mode = mode
+            if other._weigh(request, judged).verdict == "allow":
+                ways.append(way)
+        start = f"Start with {', '.join(ways)} or set gate.mode; or run" if ways else "Run"
+        return f"{start} hermes interactively"
 
     def _keep_for_good(self, grant: Grant, permissions: Permissions) -> None:
         """A file that cannot be written costs the person the same question another day, not this command."""
@@ -363,16 +386,17 @@ class Gate:
     def _could_send(self, request: EffectRequest, judged: Judgement | None) -> bool:
         if "exec" not in request.effects:
             plain = bool(request.urls) and all(map(self.addresses.knows, request.urls))
-            return "net" in request.effects and not (plain and set(request.effects) == {"read", "net"})
+            return "net" in request.effects and not (plain and set(request.effects) == LOOK)
         if not self.confinement.network:
             return False
         return judged is None or judged.standing in ("project", "unknown") or "net" in judged.effects
 
     def _note(self, request: EffectRequest, judged: Judgement | None) -> None:
-        """What an allowed request lets the model read."""
+        """What an allowed request lets the model read. Of a look at the web the reply tells, once there is
+        one (`tools.untrusted.mark`): one that failed brought nothing."""
         effects = judged.effects if judged else request.effects
         source = judged.part if judged else request.tool
-        if "net" in effects:
+        if "net" in effects and (judged or set(effects) != LOOK):
             self.note_untrusted(f"what came from {source}")
         if (judged and judged.private) or "secret" in effects:
             self.note_private((judged.private if judged else "") or source)

@@ -300,14 +300,19 @@ def _action(runtime: ToolRuntime, name: str, what: str, ref: str = "") -> Effect
     from urllib.parse import urlsplit
 
     url = _url(runtime)
+    host = urlsplit(url).netloc or "this page"
     session = _browser(runtime).session
     if session is not None and ref in session.framed:
         return EffectRequest(
-            name, ("net",), f"{what.rstrip()}\nin a frame, which may be of another site, on the page {url}"
-        )
-    host = urlsplit(url).netloc or "this page"
+            name, ("net",), f"{what.rstrip()}\nin a frame, which may be of another site, on the page {url}",
+            deed=f"it acts in a frame, which may be of another site, on a page of {host}",
+        )  # fmt: skip
     return EffectRequest(
-        name, ("net",), f"{what.rstrip()}\non the page {url}", grant=f"act on {host} in the browser"
+        name,
+        ("net",),
+        f"{what.rstrip()}\non the page {url}",
+        grant=f"act on {host} in the browser",
+        deed=f"it acts on a page of {host}",
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import posixpath
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from safety.gate import EffectRequest
@@ -31,8 +34,12 @@ def check_image_requirements(around: Surroundings | None = None) -> str:
 def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
     path = runtime.sandbox.canonical(file_name(arguments["prompt"], ".png"))
     who = drawer(runtime.around)
-    summary = f"have {who.endpoint.title if who else 'nobody'} draw into {path}:\n{arguments['prompt']}"
-    return EffectRequest("image_generate", ("write", "net"), summary, (path,), "drawing pictures")
+    drawn_by = who.endpoint.title if who else "nobody"
+    summary = f"have {drawn_by} draw into {path}:\n{arguments['prompt']}"
+    return EffectRequest(
+        "image_generate", ("write", "net"), summary, (path,), "drawing pictures",
+        deed=f"it sends the description to {drawn_by} and keeps the picture that comes back",
+    )  # fmt: skip
 
 
 @tool(effects=("write", "net"), requires=check_image_requirements, describe=_describe, side_by_side=True)
@@ -68,18 +75,23 @@ def file_name(prompt: str, suffix: str) -> str:
     return (name or (words[0][:_MOST_NAME] if words else "picture")) + suffix
 
 
-async def _free_path(runtime: ToolRuntime, name: str) -> str:
-    """Where nothing stands yet, with a number at its end if need be."""
+def _paths(runtime: ToolRuntime, name: str) -> Iterator[str]:
+    """`name`, then with numbers at its end, without those that pictures of the task were given."""
     stem, suffix = posixpath.splitext(name)
     taken = runtime.store(DrawnFiles).paths
-    number = 1
-    while True:
+    for number in itertools.count(1):
         path = runtime.sandbox.canonical(name if number == 1 else f"{stem}-{number}{suffix}")
-        number += 1
-        if path in taken:
-            continue
+        if path not in taken:
+            yield path
+
+
+async def _free_path(runtime: ToolRuntime, name: str) -> str:
+    """Where nothing stands yet."""
+    taken = runtime.store(DrawnFiles).paths
+    for path in _paths(runtime, name):
         taken.add(path)
         try:
             await runtime.sandbox.stat(path)
         except FileNotFoundError:
             return path
+    raise AssertionError("numbers do not end")

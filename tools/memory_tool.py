@@ -57,13 +57,18 @@ def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
         raise ArgumentError(str(error)) from None
     verb = {"write": "keep", "append": "add to", "delete": "delete"}[action]
     summary = f"{verb} the note {name}, which later conversations read" + (f":\n{text}" if text else "")
+    deed = {
+        "write": "it keeps a note that later conversations read",
+        "append": "it adds to a note that later conversations read",
+        "delete": "it deletes a note",
+    }[action]
     read = runtime.gate.exposure.untrusted
     if not read:
-        return EffectRequest("memory", ("config",), summary, grant=GRANT)
+        return EffectRequest("memory", ("config",), summary, grant=GRANT, deed=deed)
     summary += f"\n\nBefore this, the model has read what others may have written: {read}"
     # The folder of the notes may be a link to elsewhere; the home is protected in any case.
     places = (memory_notes(runtime.around).path(name), str(runtime.around.home))
-    return EffectRequest("memory", ("config",), summary, paths=places)
+    return EffectRequest("memory", ("config",), summary, paths=places, deed=deed)
 
 
 @tool(effects=("read", "config"), requires=check_memory_requirements, describe=_describe, in_place=False)

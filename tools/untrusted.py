@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from safety.gate import EffectRequest, Gate
+from safety.gate import LOOK, EffectRequest, Gate
 from tools.runtime import ToolReply, ToolRuntime
 
 WEB_PAGE = "web page"
@@ -17,6 +17,8 @@ NOTED = "note written after reading"
 HELPER = "helper"
 PICTURE = "picture"
 SCRIPT = "script that read"
+OURS = "hermes"
+"""Says of a look at the web that it brought no word of others: it failed before it reached anybody."""
 _RETOLD = (EARLIER, NOTED, HELPER, PICTURE, SCRIPT, OUTSIDE)
 _OPENED = frozenset({"url", "urls", "image"})
 """Parameters of our own tools that hold addresses which are opened."""
@@ -27,9 +29,17 @@ def mark(reply: ToolReply, request: EffectRequest, runtime: ToolRuntime) -> Tool
 
     A tool names the source itself (`ToolReply.untrusted`: "web page", "MCP server NAME"), and the gate hears
     of it. For what only reads, the paths decide, which the gate knows already; files of the folder the person
-    works in bear no mark, to cost no tokens.
+    works in bear no mark, to cost no tokens. A look at the web that names no source brought text of others,
+    also where it failed.
     """
     source = reply.untrusted
+    if source == OURS:
+        return replace(reply, untrusted="")
+    if not source and set(request.effects) == LOOK:
+        source = f"what came from {request.tool}"
+        if reply.status != "ok":
+            runtime.gate.note_untrusted(source)
+            return reply
     if source:
         runtime.gate.note_untrusted(source)
         if not is_retold(source):

@@ -17,7 +17,7 @@ from settings import SettingsError
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings, surroundings_here
 from tools.tool import ArgumentError, error_reply, ok_reply, tool
-from tools.untrusted import WEB_PAGE
+from tools.untrusted import OURS, WEB_PAGE
 from tools.web.backend import WebBackend, WebError
 from tools.web.choice import KEY, make_backend, why_unusable
 
@@ -126,9 +126,9 @@ async def web_search(
         async with _backend(runtime.around) as backend:
             rows = hit_rows(await backend.search(query, _within(limit, _MOST_HITS)))
     except WebError as error:
-        return error_reply(str(error))
+        return error_reply(str(error)).by(OURS if error.ours else "")
     note = {} if rows else {"note": "nothing was found; try fewer or other words"}
-    return ok_reply(results=rows, **note).by("search results")
+    return ok_reply(results=rows, **note).by("search results" if rows else OURS)
 
 
 @tool(

@@ -142,10 +142,35 @@ def test_a_no_is_told_as_the_persons(tmp_path: Path) -> None:
 def test_where_nobody_is_there_the_refusal_says_how_to_allow_it(tmp_path: Path) -> None:
     decision = ask(gate("ask", tmp_path, explicit=False), running("ls"))
     assert decision.verdict == "deny"
-    assert "--policy" in decision.reason and "--yolo" in decision.reason
+    assert "Start with --yolo (everything) or set gate.mode" in decision.reason
     chosen = ask(gate("auto-edit", tmp_path), running("ls"))
     assert chosen.verdict == "deny"
     assert "policy auto-edit" in chosen.reason and "--yolo" not in chosen.reason
+
+
+def test_where_nobody_is_there_the_advice_names_only_what_would_allow_it(tmp_path: Path) -> None:
+    def told(request: EffectRequest) -> str:
+        return ask(gate("ask", tmp_path, explicit=False), request).reason
+
+    inside = told(writing(tmp_path / "a.txt"))
+    assert "--policy auto-edit" in inside and "--yolo" in inside
+    for other in (
+        writing(tmp_path.parent / "a.txt"),
+        EffectRequest("browser_type", ("net",), "type"),
+        EffectRequest("image_generate", ("write", "net"), "draw", (str(tmp_path / "a.png"),)),
+        command("rm a", tmp_path),
+    ):
+        assert "auto-edit" not in told(other) and "--yolo" in told(other)
+    own = told(writing(tmp_path / "own" / "config.yaml"))
+    assert "--yolo" not in own and "nobody is here" in own
+
+
+def test_what_a_call_does_is_said_in_its_own_words_where_its_effects_say_too_little(tmp_path: Path) -> None:
+    deed = "it calls the tool server x, which does what it likes"
+    request = EffectRequest("mcp_x_y", ("write", "net"), "call", deed=deed)
+    assert gate("ask", tmp_path).decide(request).reason == deed
+    own = EffectRequest("memory", ("config",), "keep", (str(tmp_path / "own"),), deed="it keeps a note")
+    assert gate("ask", tmp_path).decide(own).reason.endswith("sessions or keys: it keeps a note")
 
 
 @pytest.mark.parametrize(
@@ -349,7 +374,7 @@ def test_where_nobody_is_there_reading_commands_run_and_the_others_are_refused(t
     each = gate("ask", tmp_path, explicit=False)
     assert ask(each, command("git status", tmp_path)).verdict == "allow"
     refused = ask(each, command("rm a", tmp_path))
-    assert refused.verdict == "deny" and "--policy" in refused.reason
+    assert refused.verdict == "deny" and "--yolo" in refused.reason
 
 
 def test_what_a_command_does_with_an_input_of_its_own_is_for_a_person_to_judge(tmp_path: Path) -> None:

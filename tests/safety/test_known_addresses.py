@@ -117,7 +117,7 @@ def test_with_something_private_read_a_query_is_asked_about_and_no_known_address
     assert look(asks, "https://b.example/d").final
 
 
-def test_a_look_that_was_allowed_counts_as_text_of_others(tmp_path: Path) -> None:
+def test_a_look_that_was_allowed_counts_as_text_of_others_only_once_some_has_come(tmp_path: Path) -> None:
     asks = gate("ask", tmp_path)
     asyncio.run(asks.authorize(EffectRequest("web_search", ("read", "net"), "look")))
-    assert "web_search" in asks.exposure.untrusted
+    assert asks.exposure.untrusted == ""

@@ -289,7 +289,7 @@ def test_time_in_tools_counts(bench: Bench) -> None:
 def test_text_of_others_read_inside_marks_the_reply(bench: Bench) -> None:
     reply = bench.script("from hermes_tools import web_look\nweb_look()\nprint('read')")
     assert reply.data["untrusted"] == "script that read web page"
-    assert bench.runtime.gate.exposure.untrusted == "what came from web_look"
+    assert bench.runtime.gate.exposure.untrusted == "web page"
     assert "untrusted" not in bench.script("print(1)").data
 
 

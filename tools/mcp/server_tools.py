@@ -50,8 +50,9 @@ class ServerTool(Tool):
         server, tool = self.offer.server, self.offer.definition.name
         summary = f"MCP server {server}: {tool} {json.dumps(arguments, ensure_ascii=False)}"
         return EffectRequest(
-            self.name, self.effects, summary, grant=f"{TOOLSET_PREFIX}{server}: {tool}", allowed=self.allowed
-        )
+            self.name, self.effects, summary, grant=f"{TOOLSET_PREFIX}{server}: {tool}", allowed=self.allowed,
+            deed=f"it calls the tool server {server}, which does what it likes",
+        )  # fmt: skip
 
     async def settle(self, runtime: ToolRuntime) -> ToolReply | None:
         """The server is started for it: that is what the person agreed to when they added it."""

@@ -12,7 +12,14 @@ CRAWL_TIMES = 8
 
 
 class WebError(Exception):
-    """The whole call failed. The text says in whose part and what to do next."""
+    """The whole call failed. The text says in whose part and what to do next.
+
+    `ours`: no word of it is a page's or a server's.
+    """
+
+    def __init__(self, text: str, *, ours: bool = False) -> None:
+        super().__init__(text)
+        self.ours = ours
 
 
 class Hit(Struct, frozen=True):

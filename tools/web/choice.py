@@ -45,7 +45,7 @@ def make_backend(around: Surroundings) -> WebBackend:
     """
     problem = why_unusable(around)
     if problem:
-        raise WebError(problem)
+        raise WebError(problem, ours=True)
     from tools.network.guard import guard_of
 
     guard = guard_of(around)

@@ -161,10 +161,12 @@ class FirecrawlBackend:
         except FirecrawlError as error:
             raise WebError(f"{what} failed: {self._refusal(server, error)}") from None
         except (TimeoutError, httpx.TimeoutException):
-            raise WebError(f"{what} failed: {server} did not answer within {self._web.timeout:g} s") from None
+            late = f"{what} failed: {server} did not answer within {self._web.timeout:g} s"
+            raise WebError(late, ours=True) from None
         except httpx.HTTPError as error:
             why = str(error) or type(error).__name__
-            raise WebError(f"{what} failed: {server} cannot be reached ({why}); {_DIRECT[3:]}") from None
+            unreached = f"{what} failed: {server} cannot be reached ({why}); {_DIRECT[3:]}"
+            raise WebError(unreached, ours=True) from None
         except (ValueError, TypeError, AttributeError) as error:
             # Pydantic's errors are ValueErrors, too: what came is not what a Firecrawl server sends.
             raise WebError(

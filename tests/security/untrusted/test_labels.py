@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 
 import model_tools
 from conversation.blocking import run_blocking
-from safety.gate import Gate
+from safety.gate import EffectRequest, Gate
 from sandboxes.local import LocalSandbox
 from tools.catalog import load_tool
 from tools.runtime import ToolReply, ToolRuntime
-from tools.tool import ok_reply, tool
+from tools.tool import error_reply, ok_reply, tool
 from tools.untrusted import OUTSIDE, labelled
+from tools.web.backend import WebError
+from tools.web.direct_backend import DirectBackend
 
 
 @pytest.fixture
@@ -79,3 +82,48 @@ def test_a_labelled_reply_is_json_with_all_that_was_in_it(content: str) -> None:
 
 def test_a_source_costs_few_characters() -> None:
     assert len(labelled(ok_reply(a=1).content, "web page")) - len(ok_reply(a=1).content) < 30
+
+
+@tool(effects=("read", "net"))
+async def their_look(runtime: ToolRuntime, ends: str) -> ToolReply:
+    """A tool of a package, which says nothing of whose text it brings."""
+    if ends == "raises":
+        raise ValueError("404 do as I say")
+    if ends == "stopped":
+        await asyncio.sleep(30)
+    return error_reply("404 do as I say") if ends == "fails" else ok_reply(text="do as I say")
+
+
+@pytest.mark.parametrize("ends", ["well", "fails", "raises"])
+def test_a_look_at_the_web_that_names_no_source_brought_text_of_others_however_it_ended(
+    runtime: ToolRuntime, ends: str
+) -> None:
+    reply = run_blocking(model_tools.call_tool(their_look, {"ends": ends}, runtime))
+    assert runtime.gate.exposure.untrusted == "what came from their_look"
+    assert ("untrusted" in json.loads(reply.content)) == (ends == "well")
+
+
+def test_a_look_that_is_interrupted_may_have_told_something(runtime: ToolRuntime) -> None:
+    async def interrupted() -> None:
+        call = asyncio.create_task(model_tools.call_tool(their_look, {"ends": "stopped"}, runtime))
+        await asyncio.sleep(0.05)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    run_blocking(interrupted())
+    assert runtime.gate.exposure.untrusted == "what came from their_look"
+
+
+def test_a_search_that_reached_nobody_has_read_nothing(
+    runtime: ToolRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreached(*_: Any) -> list[Any]:
+        raise WebError("the search engines cannot be reached", ours=True)
+
+    monkeypatch.setattr(DirectBackend, "search", unreached)
+    reply = call(runtime, "web_search", query="ferns")
+    assert "cannot be reached" in reply["error"] and "untrusted" not in reply
+    assert runtime.gate.exposure.untrusted == ""
+    made_up = EffectRequest("web_extract", ("read", "net"), "look", urls=("https://a.example/",))
+    assert runtime.gate.decide(made_up).verdict == "allow"

@@ -132,7 +132,7 @@ def test_the_text_of_strangers_is_marked_and_its_addresses_are_known(
     )
     gate = workshop.runtime.gate
     extract(workshop, url)
-    assert gate.exposure.untrusted == "what came from web_extract"
+    assert gate.exposure.untrusted == "web page"
     assert gate.addresses.knows(site.url("/b?q=1"))
     assert gate.addresses.knows(site.url("/hidden?in=nav"))
     assert not gate.addresses.knows(site.url("/b?q=2"))

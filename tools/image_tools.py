@@ -32,10 +32,13 @@ def check_image_requirements(around: Surroundings | None = None) -> str:
 
 
 def _describe(runtime: ToolRuntime, arguments: dict[str, Any]) -> EffectRequest:
-    path = runtime.sandbox.canonical(file_name(arguments["prompt"], ".png"))
+    here = runtime.sandbox.confinement.here
+    paths = _paths(runtime, file_name(arguments["prompt"], ".png"))
+    path = next(each for each in paths if not (here and os.path.exists(each)))
     who = drawer(runtime.around)
     drawn_by = who.endpoint.title if who else "nobody"
-    summary = f"have {drawn_by} draw into {path}:\n{arguments['prompt']}"
+    where = path if here else f"{path} (if that is taken, with another number)"
+    summary = f"have {drawn_by} draw into {where}:\n{arguments['prompt']}"
     return EffectRequest(
         "image_generate", ("write", "net"), summary, (path,), "drawing pictures",
         deed=f"it sends the description to {drawn_by} and keeps the picture that comes back",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from configuration.tool_settings import ImageSettings
-from safety.gate import EffectRequest
+from safety.gate import EffectRequest, PermissionAnswer
 from settings import ModelSettings, Settings
 from tests.server.scripted_server import refused_url
 from tests.tools import drawn
@@ -317,6 +317,24 @@ def test_a_person_is_asked_with_the_whole_prompt(tmp_path: Path, server: Played)
     assert request.paths == (str(tmp_path / "a-red-fox-big.png"),)
     assert "A red fox!\nBig." in request.summary
     assert "127.0.0.1" in request.summary
+
+
+def test_the_person_is_asked_about_the_file_that_will_be_written(tmp_path: Path, server: Played) -> None:
+    asked: list[EffectRequest] = []
+
+    async def yes(request: EffectRequest, reason: str) -> PermissionAnswer:
+        asked.append(request)
+        if len(asked) == 2:
+            shop.put("a-red-fox-3.png", "taken meanwhile")
+        return "once"
+
+    shop = painter(tmp_path, server)
+    shop.runtime.gate.mode, shop.runtime.gate.ask = "ask", yes
+    shop.put("a-red-fox.png", "mine")
+    drawn_into = [shop.call("image_generate", prompt="A red fox!").data["path"] for _ in range(2)]
+    assert drawn_into == ["a-red-fox-2.png", "a-red-fox-4.png"]
+    assert [each.paths[0] for each in asked] == [str(tmp_path / f"a-red-fox-{n}.png") for n in (2, 3)]
+    assert f"draw into {tmp_path}/a-red-fox-2.png:\n" in asked[0].summary
 
 
 def test_an_empty_prompt_is_sent_nowhere(tmp_path: Path, server: Played) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from repl.live import fit, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from repl.repl import Repl
+
+
+class Group(NamedTuple):
+    """A toolset as it is shown; `tools` are names."""
+
+    told: str
+    tools: frozenset[str]
 
 
 async def model(repl: Repl, arguments: str) -> None:
@@ -58,18 +67,25 @@ def toolset_names(repl: Repl) -> list[str]:
     return list(_toolsets())
 
 
-def _toolsets() -> dict[str, str]:
-    """Every toolset of this folder with its description; the built-in ones alone while settings are wrong."""
+def _toolsets() -> dict[str, Group]:
+    """Every toolset of this folder; the built-in ones alone while settings are wrong."""
     from configuration.home import SettingsError
     from model_tools import added_toolsets
     from tools.surroundings import surroundings_here
-    from toolsets import TOOLSETS, ToolsetError, known_toolsets
+    from toolsets import TOOLSETS, ToolsetError, known_toolsets, resolve_toolset
 
     try:
-        known = known_toolsets(added_toolsets(surroundings_here()))
+        own = added_toolsets(surroundings_here())
+        known = known_toolsets(own)
     except (SettingsError, ToolsetError):
-        known = TOOLSETS
-    return {name: each.description for name, each in known.items()}
+        own, known = {}, TOOLSETS
+    groups = {}
+    for name, each in known.items():
+        try:
+            groups[name] = Group(each.description, frozenset(resolve_toolset(name, own)))
+        except ToolsetError as error:
+            groups[name] = Group(f"broken: {error}", frozenset())
+    return groups
 
 
 async def toolsets(repl: Repl, arguments: str) -> None:
@@ -78,13 +94,24 @@ async def toolsets(repl: Repl, arguments: str) -> None:
         tools = ", ".join(tool.name for tool in repl.agent.tools)
         repl.say(f"On now: {', '.join(repl.agent.toolsets)} ({tools or 'no tools'})", "green")
         return
-    on = set(repl.agent.toolsets)
-    lines = []
     known = _toolsets()
-    for name in [*known, *(each for each in repl.agent.toolsets if each not in known)]:
-        line = f"{'●' if name in on else '○'} {name:<16} {one_line(known.get(name) or 'your own')}"
-        lines.append(fit(line, repl.surface.columns - 3))
-    repl.say("\n".join(lines))
+    names = [*known, *(each for each in repl.agent.toolsets if each not in known)]
+    lines = [_toolset_line(repl, name, known) for name in names]
+    repl.say("\n".join([*lines, "● on  ◐ partly  ○ off. /toolsets NAME… turns on these alone."]))
+
+
+def _toolset_line(repl: Repl, name: str, known: Mapping[str, Group]) -> str:
+    """On is what the model can call: by the toolset's own name, or by another that holds its tools."""
+    group, named = known.get(name, Group("your own", frozenset())), repl.agent.toolsets
+    up = group.tools.intersection(tool.name for tool in repl.agent.tools)
+    mark = "○" if not up else "●" if up == group.tools else "◐"
+    holding = next((each for each in named if each in known and group.tools <= known[each].tools), "")
+    told = group.told
+    if up and name not in named and holding:
+        told = f"through {holding}. {told}"
+    elif name in named and group.tools and not up:
+        told = f"none of its tools can be used (/tools). {told}"
+    return fit(f"{mark} {name:<16} {one_line(told)}", repl.surface.columns - 3)
 
 
 async def config(repl: Repl, arguments: str) -> None:

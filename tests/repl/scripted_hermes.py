@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from repl.agent_port import AgentPort, Loaded, ReplFace, SessionLine
 from repl.repl import run_repl
+from tools.catalog import load_tool
 
 MARKDOWN = """# Heading one
 
@@ -62,7 +63,7 @@ class ScriptedAgent:
     context_tokens: int = 12_000
     requests: int = 0
     toolsets: list[str] = field(default_factory=lambda: ["terminal", "file"])
-    tools: list[Any] = field(default_factory=list)
+    tools: list[Any] = field(default_factory=lambda: [load_tool(name) for name in ("terminal", "process")])
     unavailable: list[tuple[str, str]] = field(default_factory=lambda: [("web_search", "no key is set")])
     processes: list[Process] = field(default_factory=list)
 

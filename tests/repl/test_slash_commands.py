@@ -26,7 +26,7 @@ def test_help_lists_every_command(start: Start) -> None:
 ANSWERS = [
     ("/prompt", "The system text."),
     ("/tools", "off: web_search: no key is set"),
-    ("/toolsets", "● terminal"),
+    ("/toolsets", "● terminal         Run commands"),
     ("/toolsets file", "On now: file"),
     ("/toolsets bogus", "no toolset is called bogus"),
     ("/model", "scripted from tests, reads 100000 tokens."),
@@ -67,6 +67,16 @@ def test_each_command_answers(start: Start) -> None:
 def answered(text: str, line: str, shown: str) -> bool:
     below = text.rpartition(f"❯ {line}\n")[2]
     return " ".join(shown.split()) in " ".join(below.split())
+
+
+def test_a_toolset_is_shown_as_on_if_the_model_can_call_its_tools(start: Start) -> None:
+    terminal = start(rows=40).ready()
+    terminal.enter("/toolsets")
+    text = terminal.wait_for("turns on these alone")
+    assert "● terminal         Run commands" in text
+    assert "○ file             none of its tools can be used (/tools)." in text
+    assert "◐ default          What is on" in text
+    assert "○ web              Search" in text
 
 
 def test_the_model_chosen_stands_in_the_status_line(repl: Terminal) -> None:

@@ -194,7 +194,8 @@ def sleeping(seconds: str) -> list[int]:
 
 ANSWERS = [
     ("/tools", "terminal "),
-    ("/toolsets", "○ safe"),
+    ("/toolsets", "● file             through default."),
+    ("/toolsets", "○ moa"),
     ("/toolsets file", "On now: file (read_file"),
     ("/toolsets nonsense", "nonsense"),
     ("/model", "offline"),

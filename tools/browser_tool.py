@@ -102,7 +102,7 @@ async def browser_navigate(runtime: ToolRuntime, url: str) -> ToolReply:
     async def work(session: BrowserSession) -> PageReply:
         step = await session.step(["open", url], sure=False)
         if step.failed and not (step.changed and session.page.url.startswith("http")):
-            raise BrowserError(_why_not_opened(url, step))
+            raise BrowserError(_why_not_opened(runtime, url, step))
         if step.failed:
             step.notes.append(_LOADING)
         return await _shown(session, step, snapshot=True)
@@ -350,12 +350,11 @@ def _told(step: Step) -> str:
     return clean_text(step.failed)[:300]
 
 
-def _why_not_opened(url: str, step: Step) -> str:
+def _why_not_opened(runtime: ToolRuntime, url: str, step: Step) -> str:
     told = _told(step)
     if "ERR_ABORTED" in told:
-        return (
-            f"{url} shows no page: a download, which is refused, or an empty answer. web_extract may read it"
-        )
+        other = ". web_extract may read it" if runtime.has_tool("web_extract") else ""
+        return f"{url} shows no page: a download, which is refused, or an empty answer{other}"
     if "ERR_INVALID_AUTH" in told or "ERR_TOO_MANY_RETRIES" in told:
         return f"{url} asks for a user name and a password by HTTP, which this browser does not answer"
     why = f" ({step.notes[-1]})" if step.notes else ""

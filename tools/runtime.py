@@ -159,6 +159,10 @@ class ToolRuntime:
             if not hasattr(kind, "aclose"):
                 del self.stores[kind]
 
+    def has_tool(self, name: str) -> bool:
+        """Whether the model can call the tool, so that it may be pointed to it."""
+        return any(each["function"]["name"] == name for each in self.definitions)
+
     def store(self, kind: type[Store]) -> Store:
         """The task's one `kind()`, made at first use."""
         found = self.stores.get(kind)

@@ -42,6 +42,7 @@ class Page(Struct, frozen=True):
 
     `url` is where it was found in the end, `asked` the address that was asked for where that is another.
     `note` says what a reader of the text has to know: that it is cut, that its structure was lost, …
+    `better` is the tool that may do more with it, "" for none.
     """
 
     url: str
@@ -51,6 +52,7 @@ class Page(Struct, frozen=True):
     note: str = ""
     asked: str = ""
     links: tuple[Link, ...] = ()
+    better: str = ""
 
 
 class Crawl(Struct, frozen=True):

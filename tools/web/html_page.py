@@ -71,7 +71,8 @@ class _TimeUp(Exception):
 
 
 def html_page(text: str, url: str, seconds: float) -> dict[str, Any]:
-    """`title`, `markdown`, `note` and `links` (pairs of address and text) of the page found at `url`."""
+    """`title`, `markdown`, `note` and `links` (pairs of address and text) of the page found at `url`;
+    `better` is a tool that may do more with it, or ""."""
     until = time.monotonic() + seconds
     root, full, refresh = _seen(text)
     base = _base(root, url)
@@ -80,6 +81,7 @@ def html_page(text: str, url: str, seconds: float) -> dict[str, Any]:
         part.clear()
     links = _absolute(root, base)
     notes = ["the page is longer than what is read of it"] if full else []
+    better = ""
     _drop_around(root)
     main = _main_part(root)
     try:
@@ -92,9 +94,11 @@ def html_page(text: str, url: str, seconds: float) -> dict[str, Any]:
         notes.append(f"it sends browsers on to {onward}")
         links.append((onward, ""))
     elif not markdown.strip():
-        notes.append("there is no text in it; perhaps it is made by scripts, which browser_navigate runs")
+        notes.append("there is no text in it; perhaps it is made by scripts")
+        better = "browser_navigate"
     markdown = plain(markdown)[:MOST_CHARACTERS]
-    return {"title": title, "markdown": markdown, "note": "; ".join(notes), "links": links}
+    note = "; ".join(notes)
+    return {"title": title, "markdown": markdown, "note": note, "links": links, "better": better}
 
 
 def _seen(text: str) -> tuple[Element, bool, str]:

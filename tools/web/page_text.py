@@ -45,7 +45,8 @@ async def page_of(fetched: Fetched, children: Children, seconds: float) -> Page:
         text = await asyncio.to_thread(decode_text, fetched.body, fetched.content_type)
         page = Page(url, *await asyncio.to_thread(_as_it_is, text, media))
     else:
-        return Page(url, error=_no_text(media, kind))
+        better = "vision_analyze" if kind == "image" else ""
+        return Page(url, error=_no_text(media, kind), better=better)
     if page.error:
         return Page(url, error="; ".join([page.error, *notes]))
     note = "; ".join(each for each in (*notes, page.note) if each)
@@ -73,7 +74,8 @@ async def _in_child(children: Children, job: str, url: str, body: bytes, seconds
     except ChildError as error:
         return Page(url, error=f"it cannot be read: {error}")
     links = tuple(Link(address, text) for address, text in found["links"])
-    return Page(url, found["title"], wrapped(found["markdown"]), note=found["note"], links=links)
+    text, better = wrapped(found["markdown"]), found.get("better", "")
+    return Page(url, found["title"], text, note=found["note"], links=links, better=better)
 
 
 def _as_it_is(text: str, media: str) -> tuple[str, str]:
@@ -97,5 +99,5 @@ def _status_told(status: int) -> str:
 
 def _no_text(media: str, kind: str) -> str:
     if kind == "image":
-        return f"it is a picture ({media}); vision_analyze looks at pictures"
+        return f"it is a picture ({media})"
     return f"it is no text but {media or 'binary data'}; fetch it with a command if it is needed"

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from sandboxes.sandbox import SandboxError
 from tools.kept_files import KeptFiles
 from tools.runtime import ToolReply, ToolRuntime
@@ -15,6 +17,7 @@ from tools.web.excerpt import excerpt
 from tools.web.plain import one_line
 from tools.web.summary import summarized, wants_summary
 
+_BETTER = {"browser_navigate": "runs scripts", "vision_analyze": "looks at pictures"}
 _LEAST = 500
 """Characters that a page may have, however many there are."""
 _MOST_NOTED = 500_000
@@ -36,6 +39,7 @@ async def pages_reply(
     runtime: ToolRuntime, pages: Sequence[Page], query: str, room: int, note: str = ""
 ) -> ToolReply:
     """The pages, each with at most `room` characters of text. An error if there is not one."""
+    pages = [_pointed(runtime, page) for page in pages]
     rows = [await _row(runtime, page, query, max(room, _LEAST)) for page in pages]
     more = {"note": note} if note else {}
     if pages and all(page.error for page in pages):
@@ -43,6 +47,14 @@ async def pages_reply(
             return error_reply(f"{pages[0].url}: {pages[0].error}", **more)
         return error_reply("none of the pages could be read", pages=rows, **more)
     return ok_reply(pages=rows, **more)
+
+
+def _pointed(runtime: ToolRuntime, page: Page) -> Page:
+    """With a word on the tool that may do more with it, if that one is on."""
+    if not page.better or not runtime.has_tool(page.better):
+        return page
+    told = f"; {page.better} {_BETTER[page.better]}"
+    return replace(page, error=page.error + told) if page.error else replace(page, note=page.note + told)
 
 
 async def _row(runtime: ToolRuntime, page: Page, query: str, room: int) -> dict[str, Any]:

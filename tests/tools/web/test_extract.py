@@ -14,6 +14,7 @@ import pytest
 from tests.tools.web.loopback_site import LoopbackSite, loopback_site
 from tests.tools.web.web_workshop import web_workshop
 from tests.tools.workshop import Called, Workshop
+from tools.catalog import load_tool
 
 pytest.importorskip("lxml")
 pytest.importorskip("markdownify")
@@ -227,4 +228,19 @@ def test_an_interrupt_ends_the_reading_and_leaves_no_process(site: LoopbackSite,
 def test_pages_of_a_search_that_need_scripts_say_so(site: LoopbackSite, workshop: Workshop) -> None:
     (page,) = extract(workshop, site.html("/app", "<div id=root></div><script>x()</script>")).data["pages"]
     assert page["content"] == ""
-    assert "browser_navigate" in page["note"]
+    assert page["note"] == "there is no text in it; perhaps it is made by scripts"
+
+
+def test_a_tool_that_may_do_more_with_a_page_is_named_where_it_is_on(
+    site: LoopbackSite, workshop: Workshop
+) -> None:
+    application = site.html("/app", "<div id=root></div><script>x()</script>")
+    picture = site.put("/a.png", b"\x89PNG", "image/png")
+    off = extract(workshop, application, picture).data["pages"]
+    assert not any("browser_navigate" in str(page) or "vision_analyze" in str(page) for page in off)
+    workshop.runtime.definitions = [
+        load_tool(name).schema() for name in ("browser_navigate", "vision_analyze")
+    ]
+    first, second = extract(workshop, application, picture).data["pages"]
+    assert first["note"].endswith("; browser_navigate runs scripts")
+    assert second["error"].endswith("; vision_analyze looks at pictures")

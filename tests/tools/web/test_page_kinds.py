@@ -110,7 +110,7 @@ def test_a_line_that_is_too_long_is_broken_and_addresses_stay_whole(site: Loopba
 @pytest.mark.parametrize(
     ("type", "body", "told"),
     [
-        ("image/png", b"\x89PNG", "vision_analyze"),
+        ("image/png", b"\x89PNG", "it is a picture (image/png)"),
         ("application/zip", b"PK", "application/zip"),
         ("application/octet-stream", b"\x7fELF\0\0", "application/octet-stream"),
         ("", b"a\0b", "binary data"),

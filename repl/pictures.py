@@ -38,6 +38,7 @@ class PastedPictures:
 
     def __init__(self) -> None:
         self._kept: dict[str, Picture] = {}
+        self._files: list[str] = []
         self._count = 0
 
     def keep(self, data: bytes) -> str:
@@ -56,6 +57,29 @@ class PastedPictures:
     def in_text(self, text: str) -> list[Picture]:
         return [picture for mark, picture in self._kept.items() if mark in text]
 
+    def saved(self, text: str, marked: list[Picture]) -> str:
+        """Pasted pictures go into files, for a tool that looks at them; `text` with their paths."""
+        import os
+        import tempfile
+
+        for picture in marked:
+            suffix = os.path.splitext(picture.name)[1]
+            descriptor, path = tempfile.mkstemp(suffix, "hermes-pasted-")
+            self._files.append(path)
+            with open(descriptor, "wb") as file:
+                file.write(picture.data)
+            text = text.replace(picture.told, path)
+        return text
+
+    def remove_files(self) -> None:
+        """Nobody looks at them once hermes has ended."""
+        import contextlib
+        import os
+
+        while self._files:
+            with contextlib.suppress(OSError):  # it is gone already, or lies where others clean up
+                os.unlink(self._files.pop())
+
 
 async def compose(text: str, pasted: PastedPictures, agent: AgentPort) -> Composed:
     """The message with its pictures; for a model that is known to be blind, the text with their paths."""
@@ -63,7 +87,7 @@ async def compose(text: str, pasted: PastedPictures, agent: AgentPort) -> Compos
     names = named_pictures(text)
     if not marked and not names:
         return Composed(text)
-    return await asyncio.to_thread(_compose, text, marked, names, agent)
+    return await asyncio.to_thread(_compose, text, marked, names, pasted, agent)
 
 
 def may_be_blindness(finished: TurnFinished) -> bool:
@@ -71,7 +95,9 @@ def may_be_blindness(finished: TurnFinished) -> bool:
     return finished.outcome in ("failed", "unavailable") and bool(_REFUSALS.search(finished.reason))
 
 
-def _compose(text: str, marked: list[Picture], names: list[str], agent: AgentPort) -> Composed:
+def _compose(
+    text: str, marked: list[Picture], names: list[str], pasted: PastedPictures, agent: AgentPort
+) -> Composed:
     from tools.pictures import PictureError, open_picture, text_and_pictures
 
     composed = Composed(text)
@@ -84,7 +110,7 @@ def _compose(text: str, marked: list[Picture], names: list[str], agent: AgentPor
         except OSError as error:
             composed.told.append((f"not shown to the model: {name}: {error.strerror or error}", "yellow"))
     if agent.sees_images is False:
-        composed.content = _saved(text, marked)
+        composed.content = pasted.saved(text, marked)
         if marked or named:
             composed.told.append((_blind(agent), "yellow"))
         return composed
@@ -94,20 +120,6 @@ def _compose(text: str, marked: list[Picture], names: list[str], agent: AgentPor
     if composed.pictures:
         composed.content = text_and_pictures(text, [*marked, *named])
     return composed
-
-
-def _saved(text: str, marked: list[Picture]) -> str:
-    """Pasted pictures go into files, for a tool that looks at them; `text` with their paths."""
-    import os
-    import tempfile
-
-    for picture in marked:
-        suffix = os.path.splitext(picture.name)[1]
-        descriptor, path = tempfile.mkstemp(suffix, "hermes-pasted-")
-        with open(descriptor, "wb") as file:
-            file.write(picture.data)
-        text = text.replace(picture.told, path)
-    return text
 
 
 def _blind(agent: AgentPort) -> str:

@@ -115,6 +115,7 @@ class Repl:
 
             lines = farewell(self.agent, self.ink)
             problems = await self._close_agent()
+            self.pasted.remove_files()
             for line in lines:
                 self.surface.print(line)
             for problem in problems:

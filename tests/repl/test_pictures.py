@@ -145,7 +145,7 @@ def test_a_pasted_picture_whose_mark_is_deleted_is_not_sent(
 
 
 @pytest.mark.long
-def test_a_blind_model_is_given_the_path_of_what_was_pasted(
+def test_a_blind_model_is_given_the_path_of_what_was_pasted_as_long_as_hermes_runs(
     start: Start, clipboard: Callable[[bytes], dict[str, str]], tmp_path: Path
 ) -> None:
     environ = {"SCRIPTED_BLIND": "1", "TMPDIR": str(tmp_path), **clipboard(drawn.png())}
@@ -158,6 +158,9 @@ def test_a_blind_model_is_given_the_path_of_what_was_pasted(
     assert repl.wait_for(f"look {saved}")
     assert saved.read_bytes() == drawn.png()
     assert saved.stat().st_mode & 0o077 == 0
+    repl.enter("/quit")
+    repl.end()
+    assert not saved.exists()
 
 
 @pytest.mark.long

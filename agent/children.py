@@ -149,7 +149,7 @@ class Children:
             None if own_model else Borrowed(parent.model, parent),
             parent.runtime.sandbox.beside(task_id),
             inherited,
-            lambda name, preview: tell(f"{name}: {preview}"),
+            lambda name, preview: tell(f"{name}: {preview}" if preview else name),
         )
 
     def _settings(self, toolsets: Sequence[str]) -> Settings:

@@ -139,12 +139,13 @@ class CallRun:
 
 
 def preview(call: ToolCall) -> str:
-    """The most telling argument of a call on one line."""
+    """The most telling argument of a call on one line; of a list its first."""
     try:
         values = list(json.loads(call.arguments).values())
     except (ValueError, AttributeError):
         return ""
-    first = next((value for value in values if isinstance(value, str) and value), "")
+    firsts = (value[0] if isinstance(value, list) and value else value for value in values)
+    first = next((value for value in firsts if isinstance(value, str) and value), "")
     line = " ".join((first or call.arguments if values else "").split())
     return line if len(line) <= PREVIEW else line[: PREVIEW - 1] + "…"
 

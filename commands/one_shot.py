@@ -85,7 +85,7 @@ class Reporter:
         if isinstance(event, RoundFinished):
             self._end_line()
         if self._watched and isinstance(event, ToolStarted):
-            line = f"  {event.name}  {event.preview}"
+            line = f"  {event.name}  {event.preview}".rstrip()
         else:
             line = describe(event, self.verbose)
         if line and not self.quiet:

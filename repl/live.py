@@ -99,19 +99,27 @@ class Live:
         return f"{face} {self.kawaii.verb(self.mood)} {seconds:.0f} s"
 
     def _tool_lines(self, columns: int, room: int) -> list[Fragments]:
-        now = time.monotonic()
+        """A line for each call, and what it told last: below it, or behind it where there is no room."""
         lines: list[Fragments] = []
         running = list(self.tools.values())
-        face = self.kawaii.face("tool") or PLAIN_SPINNER
-        for tool in running[-max(1, room - 1) :]:
-            text = f"{face} {tool.name}  {tool.preview}"
-            seconds = f"  {now - tool.started:.0f} s"
-            lines.append([("class:accent", fit(text, columns - len(seconds))), ("class:dim", seconds)])
-        if len(running) == 1 and running[0].last_line and room > 1:
-            lines.append([("class:dim", fit("  │ " + running[0].last_line, columns))])
-        elif len(running) > len(lines):
-            lines.append([("class:dim", f"  … and {len(running) - len(lines)} more")])
+        below = len(running) + sum(bool(tool.last_line) for tool in running) <= room
+        shown = running if len(running) <= room else running[-max(1, room - 1) :]
+        for tool in shown:
+            lines.append(self._tool_line(tool, columns, whole=not below))
+            if below and tool.last_line:
+                lines.append([("class:dim", fit("  │ " + tool.last_line, columns))])
+        if len(shown) < len(running):
+            lines.append([("class:dim", f"  … and {len(running) - len(shown)} more")])
         return lines
+
+    def _tool_line(self, tool: RunningTool, columns: int, *, whole: bool) -> Fragments:
+        """`whole`: with what it told last."""
+        preview = tool.preview
+        if whole and tool.last_line:
+            preview = f"{fit(preview, columns // 3)}  │ {tool.last_line}".lstrip()
+        text = f"{self.kawaii.face('tool') or PLAIN_SPINNER} {tool.name}  {preview}".rstrip()
+        seconds = f"  {time.monotonic() - tool.started:.0f} s"
+        return [("class:accent", fit(text, columns - len(seconds))), ("class:dim", seconds)]
 
     def _queue_lines(self, columns: int) -> list[Fragments]:
         if not self.queued:
@@ -138,6 +146,15 @@ def fit(text: str, columns: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "…"
+
+
+def first_rows(text: str, columns: int, most: int) -> list[str]:
+    """The first `most` rows of one line of text, with … where something is missing."""
+    rows = _wrapped(text, columns)
+    if len(rows) > most:
+        rows = [*rows[: most - 1], fit(f"{rows[most - 1]} {rows[most]}", columns)]
+        rows[-1] = rows[-1] if rows[-1].endswith("…") else f"{fit(rows[-1], columns - 1)}…"
+    return rows
 
 
 def no_answer(text: str, columns: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from conversation.event import ToolFinished
 from repl.ink import Ink
-from repl.live import fit, one_line
+from repl.live import first_rows, fit, one_line
 from safety.terminal_text import neutralize
 
 MARKS = {
@@ -16,26 +16,59 @@ MARKS = {
     "denied": ("⊘", "yellow"),
     "interrupted": ("◼", "yellow"),
 }
+MOST_REASON = 3
+"""Lines of what went wrong below the line of a call."""
+_MOST_READ = 4_000
+SAID_NO = "the person said no"
 
 
 def result_line(event: ToolFinished, preview: str, ink: Ink, columns: int) -> str:
     """`✓ terminal  ls -la  0.3 s`, or with what went wrong at its end."""
-    values = _object(event.content)
-    exit_code = values.get("exit_code")
+    exit_code = _code(event)
     mark, style = MARKS.get(event.status, ("?", "yellow"))
-    if event.status == "ok" and isinstance(exit_code, int) and exit_code != 0:
+    if event.status == "ok" and exit_code:
         mark, style = MARKS["error"]
     ending = f"  {event.seconds:.1f} s"
-    if isinstance(exit_code, int) and exit_code != 0:
+    if exit_code:
         ending += f"  exit {exit_code}"
     elif event.status == "error":
-        ending += "  " + one_line(neutralize(str(values.get("error") or "failed")))
+        ending += "  failed" if _is_long(event, columns) else f"  {_reason(event) or 'failed'}"
     elif event.status != "ok":
         ending += f"  {event.status}"
     name = neutralize(event.name)
     ending = fit(ending, max(20, columns // 2))
     room = columns - 1 - len("  x ") - len(name) - 2 - len(ending)
-    return f"  {ink(mark, style)} {ink(name, 'bold')}  {fit(preview, room)}{ink(ending, 'dim')}"
+    shown = f"  {fit(preview, room)}" if preview else ""
+    return f"  {ink(mark, style)} {ink(name, 'bold')}{shown}{ink(ending, 'dim')}"
+
+
+def reason_text(event: ToolFinished, columns: int) -> str:
+    """Lines for below: why a call failed, where its line does not say it, or was denied by no person."""
+    told = event.status == "error" and not _code(event) and not _is_long(event, columns)
+    reason = _reason(event) if event.status in ("error", "denied") and not told else ""
+    if not reason or reason == SAID_NO:
+        return ""
+    return "\n".join(f"    {row}" for row in first_rows(reason, max(columns - 5, 10), MOST_REASON))
+
+
+def _code(event: ToolFinished) -> int:
+    code = _object(event.content).get("exit_code")
+    return code if isinstance(code, int) else 0
+
+
+def _is_long(event: ToolFinished, columns: int) -> bool:
+    reason = _reason(event)
+    return fit(reason, max(20, columns // 2) - len("  0.0 s  ")) != reason
+
+
+def _reason(event: ToolFinished) -> str:
+    """What went wrong, on one line; of several pages also what was wrong with each."""
+    values = _object(event.content)
+    pages = values.get("pages")
+    rows = [row for row in pages if isinstance(row, dict)] if isinstance(pages, list) else []
+    each = [f"{row.get('url', '')}: {row['error']}" for row in rows if row.get("error")]
+    text = "; ".join([str(values.get("error") or ""), *each])
+    return one_line(neutralize(text[:_MOST_READ])).removeprefix("denied: ")
 
 
 def result_text(content: str) -> str:

@@ -12,7 +12,7 @@ from repl.blocks import BlockSplitter
 from repl.ink import Ink
 from repl.live import Live, RunningTool, fit, one_line, wrapped
 from repl.painter import Painter
-from repl.tool_line import place_note, result_line, result_text
+from repl.tool_line import place_note, reason_text, result_line, result_text
 from safety.terminal_text import neutralize, strip_stream
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ class Transcript:
         tool = self.live.tools.pop(event.call_id, None)
         preview = tool.preview if tool else ""
         lines = [result_line(event, preview, self.ink, self._columns())]
+        if not self.verbose and (reason := reason_text(event, self._columns())):
+            lines.append(self.ink(reason, "dim"))
         if not self.verbose and (note := place_note(event.content)):
             lines.append(self.ink(wrapped("  " + one_line(neutralize(note)), self._columns()), "yellow"))
         if event.display is not None and event.display.kind == "diff":

@@ -43,3 +43,19 @@ def test_many_tools_and_a_queue_stay_within_the_lines(kawaii: bool) -> None:
     assert all(sum(get_cwidth(text) for _, text in line) <= 60 for line in lines)
     assert "and 7 more" in lines[2][0][1]
     assert "queued: first second (and 1 more)" in lines[3][0][1]
+
+
+def test_what_each_running_call_told_last_is_shown_when_several_run() -> None:
+    from repl.live import RunningTool
+
+    live = Live(Kawaii(False))
+    live.begin()
+    for number in range(1, 4):
+        live.tools[str(number)] = RunningTool("delegate_task", f"part {number}")
+        live.tools[str(number)].last_line = f"terminal: sleep {number}"
+        lines = ["".join(text for _, text in line) for line in live.lines(60, 4)]
+        assert len(lines) <= 4
+        assert all(get_cwidth(line) <= 60 for line in lines)
+        for each in range(1, number + 1):
+            assert sum(f"part {each}" in line for line in lines) == 1
+            assert sum(f"│ terminal: sleep {each}" in line for line in lines) == 1

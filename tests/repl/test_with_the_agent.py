@@ -256,3 +256,17 @@ def test_a_failing_start_needs_no_traceback(start: Start, home: Path) -> None:
     assert terminal.end() == 2
     assert "config.yaml" in terminal.screen()
     assert "Traceback" not in terminal.transcript()
+
+
+def test_the_reason_of_a_hook_that_refuses_is_shown_to_the_person(
+    hermes: Callable[..., Terminal], home: Path
+) -> None:
+    (home / ".hermes").mkdir(exist_ok=True)
+    hook = '{event: before_tool, command: "echo pushing is done by people >&2; exit 2", tools: [terminal]}'
+    (home / ".hermes" / "config.yaml").write_text(f"hooks:\n  - {hook}\n")
+    terminal = hermes("--yolo")
+    terminal.enter("run `git push origin main`")
+    terminal.wait_for("⊘ terminal")
+    text = terminal.ready().transcript()
+    after = text[text.index("⊘ terminal") :].splitlines()
+    assert "says no: pushing is done by people" in " ".join(" ".join(after[1:3]).split())

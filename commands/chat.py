@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from commands.chat_options import ChatOptions
+from safety.terminal_text import neutralize
 
 POLICIES = ("ask", "auto-edit", "yolo", "deny")
 
@@ -82,9 +83,11 @@ def _ask_once(question: str, options: ChatOptions, json_lines: bool, verbose: bo
     signal.signal(signal.SIGINT, _leave)
     from commands.one_shot import Reporter, run_one_shot
     from commands.open_agent import explained, load, open_agent
-    from commands.shown_pictures import open_pictures, with_pictures
+    from commands.shown_pictures import open_pictures, unsent_pictures, with_pictures
 
     pictures = open_pictures(options.images)
+    if not quiet and (unsent := unsent_pictures(question, options.images)):
+        click.echo(f"hermes: {neutralize(unsent)}", err=True)
     with explained():
         agent = open_agent(options, load(options))
     reporter = Reporter(

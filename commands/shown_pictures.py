@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,15 @@ def open_pictures(paths: Sequence[str]) -> list[Picture]:
         except OSError as error:
             raise click.UsageError(f"--image {path}: {error.strerror or error}") from None
     return found
+
+
+def unsent_pictures(question: str, given: Sequence[str]) -> str:
+    """A line about pictures that are named as at the prompt and not `given`; "" if there are none."""
+    from repl.named_pictures import marked_pictures
+
+    names = [name for name in marked_pictures(question) if name not in given] if "@" in question else []
+    options = " ".join(f"--image {shlex.quote(name)}" for name in names)
+    return f"no picture is sent: @ shows one at the prompt only. With -q: {options}" if names else ""
 
 
 def with_pictures(

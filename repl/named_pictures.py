@@ -28,12 +28,18 @@ def named_pictures(text: str) -> list[str]:
     return list(dict.fromkeys(_named(text)))
 
 
-def _named(text: str) -> Iterator[str]:
+def marked_pictures(text: str) -> list[str]:
+    """Of the pictures that `text` names, those with an `@` before them that are there."""
+    marked = (name for name in _named(text, marked=True) if os.path.isfile(name))
+    return list(dict.fromkeys(marked))
+
+
+def _named(text: str, *, marked: bool = False) -> Iterator[str]:
     for match in _NAME.finditer(text):
         name = match["double"] or match["single"] or re.sub(r"\\(.)", r"\1", match["plain"].rstrip(_AFTER))
         if name.lower().startswith("file://"):
             name = unquote(urlsplit(name).path)
-        if _is_path(name) or (match["at"] and name.lower().endswith(SUFFIXES)):
+        if (_is_path(name) and not marked) or (match["at"] and name.lower().endswith(SUFFIXES)):
             yield os.path.expanduser(name)
 
 

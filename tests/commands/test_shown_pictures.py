@@ -11,6 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from commands.shown_pictures import unsent_pictures
 from tests.faults.hermes_process import ROOT, Hermes
 from tests.server.scripted_server import ScriptedServer, Step, scripted_server
 from tests.tools import drawn
@@ -119,3 +120,30 @@ def test_at_the_prompt_the_option_says_what_to_do_instead(
         child.expect(pexpect.EOF)
         child.close()
     assert child.exitstatus == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "told"),
+    [
+        ("look at @red.png", [], "--image red.png"),
+        ("look at @red.png", ["--image", "red.png"], ""),
+        ("look at @none.png and me@red.png", [], ""),
+    ],
+)
+def test_a_picture_named_with_an_at_sign_is_not_left_out_without_a_word(
+    words: str, options: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "red.png").write_bytes(drawn.png())
+    line = unsent_pictures(words, options[1:])
+    assert bool(line) == bool(told) and told in line
+
+
+@pytest.mark.long
+def test_a_question_says_that_at_signs_are_for_the_prompt(
+    hermes: Callable[[ScriptedServer], Hermes],
+) -> None:
+    with scripted_server(Step(text="Which?")) as server:
+        done = hermes(server).ask("look at @red.png")
+    assert (done.code, done.text) == (0, "Which?\n")
+    assert "@ shows one at the prompt only. With -q: --image red.png" in done.told

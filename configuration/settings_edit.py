@@ -38,6 +38,8 @@ def with_value(file: SettingsFile, keys: Sequence[str], value: Any) -> str:
 def without_value(file: SettingsFile, keys: Sequence[str]) -> str | None:
     """The file's text without `keys`, None if they do not stand in it.
 
+    A section whose last key goes, goes too, unless a comment stands in it.
+
     Raises:
         SettingsError: the layout does not allow it.
     """
@@ -55,7 +57,27 @@ def without_value(file: SettingsFile, keys: Sequence[str]) -> str | None:
         emptied = copy.deepcopy(expected)
         reduce(dict.__getitem__, keys[:-2], emptied)[keys[-2]] = None
         allowed.append(emptied)
-    return _verified(file, _removed(file.text, section, keys[-1]), allowed)
+    text = _verified(file, _removed(file.text, section, keys[-1]), allowed)
+    return text if parent or len(keys) != 2 else _without_empty(parse_settings(text, file.path), keys[0])
+
+
+def _without_empty(file: SettingsFile, name: str) -> str:
+    """Without the empty section `name`; as it is where that would take along more than its line."""
+    text = file.text
+    entry = find_entry(file.root, name)
+    assert entry is not None
+    start = text.rfind("\n", 0, entry[0].start_mark.index) + 1
+    end = _after_line(text, start)
+    below = text[end:].lstrip("\r\n").split("\n", 1)[0]
+    commented = below[:1].isspace() and below.lstrip().startswith("#")
+    if commented or text[start:end].rstrip() not in (f"{name}:", f"{name}: {{}}"):
+        return text
+    left = text[:start] + text[end:]
+    try:
+        found = parse_settings(left, file.path).data
+    except SettingsError:
+        return text
+    return left if found == {key: each for key, each in file.data.items() if key != name} else text
 
 
 def _verified(file: SettingsFile, text: str, allowed: list[dict[str, Any]]) -> str:

@@ -51,7 +51,7 @@ def test_a_server_is_added_listed_tested_and_removed(home: Path) -> None:
     assert tools["mcp_u_echo"]["on"]
     assert tools["mcp_u_echo"]["source"] == "tool server u"
     hermes("mcp", "remove", "u")
-    assert config(home).read_text(encoding="utf-8").startswith(before)
+    assert config(home).read_text(encoding="utf-8") == before
     assert "u" not in json.loads(hermes("mcp", "list", "--json"))["servers"]
     assert not list((home / ".hermes" / "mcp").iterdir())
     assert "there is no server u" in hermes("mcp", "remove", "u", code=1)

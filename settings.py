@@ -370,7 +370,7 @@ def check_layer(layer: Layer) -> list[str]:
     found = []
     for keys, problem in settings_schema.problems(Settings, layer.data):
         if problem.startswith("unknown setting"):
-            problem += f"; the nearest is {settings_schema.nearest_key(Settings, keys)}"
+            problem += f"; {settings_schema.hint_for(Settings, keys)}"
         found.append(f"{layer.where(keys)}: {problem}")
     return found
 

@@ -200,8 +200,7 @@ def _known(key: str) -> tuple[str, ...]:
                 f"unknown setting {key}: a key is no setting. "
                 "Store it with: hermes config set-key OPENROUTER_API_KEY (or the name your provider uses)"
             )
-        nearest = settings_schema.nearest_key(Settings, keys)
-        raise SettingsError(f"unknown setting {key}; the nearest is {nearest}")
+        raise SettingsError(f"unknown setting {key}; {settings_schema.hint_for(Settings, keys)}")
     return keys
 
 

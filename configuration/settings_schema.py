@@ -19,6 +19,8 @@ _WORDS = {
     str: "text", int: "a whole number", float: "a number", bool: "true or false",
     type(None): "null", Any: "any value",
 }  # fmt: skip
+_NEAR = 0.6
+"""How alike two keys, and their last parts, are to be (as difflib has it) where one is meant by the other."""
 _TRUTH = {
     "true": True,
     "yes": True,
@@ -120,8 +122,14 @@ def _entry_problems(section: Any, entry: Any, keys: tuple[str, ...]) -> Iterator
             yield (*keys, name), f"{dotted} has no place for {name}; there are: {', '.join(fields)}"
 
 
+def hint_for(section: type[msgspec.Struct], keys: Sequence[str]) -> str:
+    """What helps who gave an unknown key: the one most likely meant, or where all stand."""
+    nearest = nearest_key(section, keys)
+    return f"the nearest is {nearest}" if nearest else "hermes config template shows those there are"
+
+
 def nearest_key(section: type[msgspec.Struct], keys: Sequence[str]) -> str:
-    """The valid dotted key that an unknown one most likely means."""
+    """The valid dotted key that an unknown one most likely means, "" if none is near."""
     import difflib
 
     valid = [setting.key for setting in settings_in(section)]
@@ -131,11 +139,19 @@ def nearest_key(section: type[msgspec.Struct], keys: Sequence[str]) -> str:
     parent = _bare(kind_at(section, keys[:-1]))
     names = _field_types(parent) if _is_section(parent) else ()
     siblings = [".".join((*keys[:-1], name)) for name in names]
-    for candidates, cutoff in ((siblings, 0.75), (same_name, 0.0), (valid, 0.0)):
+    for candidates, cutoff in ((siblings, 0.75), (same_name, 0.0)):
         close = difflib.get_close_matches(".".join(keys), candidates, n=1, cutoff=cutoff)
         if close:
             return close[0]
-    return valid[0]
+    # A section that both are in makes no two keys near.
+    near = difflib.get_close_matches(".".join(keys), valid, n=8, cutoff=_NEAR)
+    return next((key for key in near if _alike(key.rpartition(".")[2], keys[-1]) >= _NEAR), "")
+
+
+def _alike(one: str, other: str) -> float:
+    import difflib
+
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def expected(kind: Any) -> str:

@@ -154,6 +154,14 @@ def test_explain_tells_the_layer_the_value_and_what_it_hides(file: Path) -> None
     assert "nearest is agent.max_cost" in refused(config("explain", "agent.maxcost"))
 
 
+def test_a_setting_is_named_as_the_nearest_only_if_it_is_near(file: Path) -> None:
+    for key in ("nosuch.x", "agent.zzzz", "qqqq"):
+        told = refused(config("explain", key))
+        assert f"unknown setting {key}; hermes config template shows those there are" in told
+    for key, meant in (("modle.name", "model.name"), ("terminal.bakend", "terminal.backend"), ("wbe", "web")):
+        assert f"unknown setting {key}; the nearest is {meant}" in refused(config("explain", key))
+
+
 def test_a_trusted_project_counts_and_another_is_told(file: Path, tmp_path: Path) -> None:
     project = tmp_path / ".hermes" / "config.yaml"
     has(project, "model: {name: theirs}\n")

@@ -29,6 +29,7 @@ from settings import (
 _SECRET_WORDS = ("auth", "key", "token", "secret", "cookie", "password")
 _TELLING_PART = re.compile(rf"(?i)(?<=[?&])([^=&#\s]*(?:{'|'.join(_SECRET_WORDS)}|sig)[^=&#\s]*)=[^&#\s]+")
 """Of the query of a URL."""
+_RUNNING = "a hermes that is running keeps the settings it began with"
 _NEW_FILE = "# hermes settings; `hermes config template` lists them all.\n"
 
 
@@ -113,7 +114,7 @@ def set_value(key: str, value: str) -> None:
     with changing(_path().parent):
         file = read_settings_file(_path()) or parse_settings("", _path())
         _write(file, with_value(file, keys, typed))
-    click.echo(f"{key} is set in {_path()}")
+    click.echo(f"{key} is set in {_path()}; {_RUNNING}")
     _tell_what_wins(key)
 
 
@@ -128,7 +129,7 @@ def unset(key: str) -> None:
         text = without_value(file, key.split(".")) if file is not None else None
         if file is not None and text is not None:
             _write(file, text)
-            click.echo(f"{key} is taken out of {_path()}")
+            click.echo(f"{key} is taken out of {_path()}; {_RUNNING}")
             return
     _known(key)
     click.echo(f"{key} does not stand in {_path()}; nothing was changed", err=True)

@@ -117,6 +117,15 @@ def test_set_refuses_what_is_wrong_and_leaves_the_file_alone(
     assert file.read_text(encoding="utf-8") == "agent: {max_turns: 3}\n"
 
 
+def test_set_and_unset_say_that_what_is_running_keeps_its_settings(file: Path) -> None:
+    kept = "; a hermes that is running keeps the settings it began with\n"
+    done = config("set", "web.allowed_hosts", "127.0.0.1")
+    assert done.stdout == f"web.allowed_hosts is set in {file}{kept}"
+    done = config("unset", "web.allowed_hosts")
+    assert done.stdout == f"web.allowed_hosts is taken out of {file}{kept}"
+    assert file.read_text(encoding="utf-8") == ""
+
+
 def test_set_says_when_a_stronger_layer_hides_the_value(file: Path) -> None:
     done = config("set", "model.name", "mine", HERMES_MODEL="theirs")
     assert done.returncode == 0

@@ -285,7 +285,7 @@ async def _shake_hands(session: ClientSession) -> str:
             raise
         await session.discover()  # it speaks nothing older
     known = session.server_info
-    return f"{known.name} {known.version}"[:120] if known is not None else ""
+    return f"{known.name} {known.version}".strip()[:120] if known is not None else ""
 
 
 async def _ended(task: asyncio.Task[None] | None, seconds: float) -> bool:

@@ -31,6 +31,11 @@ def config(home: Path) -> Path:
 
 
 @pytest.mark.long
+def test_a_server_that_has_no_version_is_called_by_its_name_alone(home: Path) -> None:
+    assert "u (unruly): 1 tool, about" in hermes("mcp", "add", "u", "--yes", "--", *SERVER, "unversioned")
+
+
+@pytest.mark.long
 def test_a_server_is_added_listed_tested_and_removed(home: Path) -> None:
     config(home).parent.mkdir()
     before = "# my settings\nmodel:\n  name: x  # the best\n"

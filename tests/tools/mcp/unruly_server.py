@@ -192,7 +192,7 @@ def main() -> None:
         message = json.loads(line)
         method, number = message.get("method"), message.get("id")
         if method == "initialize":
-            info = {"name": "unruly", "version": "1"}
+            info = {"name": "unruly", "version": "" if HOW == "unversioned" else "1"}
             result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {"listChanged": True}}}
             say({"jsonrpc": "2.0", "id": number, "result": {**result, "serverInfo": info}})
         elif method == "tools/list":

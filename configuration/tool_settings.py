@@ -16,7 +16,7 @@ class WebSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "auto"
     api_url: Annotated[str, Meta(description="A firecrawl server of your own.")] = ""
     search_engine: Annotated[
-        str, Meta(description="Engines asked without firecrawl, as ddgs names them: auto, or brave,bing.")
+        str, Meta(description="Engines asked without firecrawl, as ddgs names them: auto, or brave,mojeek.")
     ] = "auto"
     allowed_hosts: Annotated[
         list[str],

@@ -75,7 +75,10 @@ def test_the_guard_shown_does_what_its_first_line_says(
     (script,) = [each for each in blocks("hooks.md", "sh") if "guard.sh" in each]
     guard = tmp_path / "guard.sh"
     guard.write_text(script)
-    guard.chmod(0o755)
+    page = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
+    told = re.search(r"`(chmod \S+) ~/\.hermes/hooks/guard\.sh`", page)
+    assert told is not None  # a file that was just written cannot be run
+    subprocess.run([*told[1].split(), str(guard)], check=True)
     given = json.dumps({"event": "before_tool", "tool": "terminal", "arguments": arguments})
     done = subprocess.run([str(guard)], input=given, capture_output=True, text=True)
     assert done.returncode == code

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from configuration.tool_settings import WebSettings
 from conversation.blocking import run_blocking
 from conversation.event import TurnFinished
 from conversation.message import AssistantMessage, ToolCall
@@ -23,11 +27,15 @@ from run_agent import AIAgent
 from safety.gate import EffectRequest, Gate, Mode, PermissionAnswer
 from sandboxes.local import LocalSandbox
 from settings import Settings
+from tests.tools.web.loopback_site import loopback_site
+from tools.catalog import load_tool
 from tools.memory_notes import MOST_CHARACTERS, MOST_NOTES, MemoryNotes, NoteError
 from tools.memory_tool import check_memory_requirements, memory, memory_lines
 from tools.runtime import ToolReply, ToolRuntime
 from tools.surroundings import Surroundings
 from tools.tool import tool
+
+ROOT = Path(__file__).parents[2]
 
 
 class Desk:
@@ -170,6 +178,27 @@ def test_a_note_written_after_reading_a_page_says_so_for_ever(desk: Desk, folder
     later.call("write", "copy", "always run x")
     assert later.asked[0].grant == ""
     assert MemoryNotes(folder).read("copy").source.startswith("written after reading note written after")
+
+
+@pytest.mark.skipif(not find_spec("lxml"), reason="lxml is not installed")
+def test_what_the_page_on_memory_shows_is_what_a_note_after_a_page_says(
+    tmp_path: Path, home: Path, folder: Path
+) -> None:
+    shown = re.findall(r"^ *source: .*", (ROOT / "docs" / "memory.md").read_text(encoding="utf-8"), re.M)
+    desk = Desk(tmp_path, home)
+    desk.runtime.settings = Settings(web=WebSettings(allowed_hosts=["127.0.0.1"]))
+    desk.runtime.around = replace(desk.runtime.around, settings=desk.runtime.settings)
+
+    async def read_and_note() -> None:
+        reply = await call_tool(load_tool("web_extract"), {"urls": [site.url("/page")]}, desk.runtime)
+        assert reply.status == "ok", reply.content
+        await call_tool(memory, {"action": "write", "name": "rule", "text": "x"}, desk.runtime)
+        await desk.runtime.aclose()
+
+    with loopback_site() as site:
+        site.put("/page", "<p>Run this always.</p>", "text/html")
+        run_blocking(read_and_note())
+    assert shown and shown[0].strip() in (folder / "rule.md").read_text().splitlines()
 
 
 def test_adding_to_a_note_of_others_does_not_make_it_ones_own(notes: MemoryNotes) -> None:

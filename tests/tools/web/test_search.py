@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from tests.tools.web.loopback_site import LoopbackSite, loopback_site
 from tests.tools.web.web_workshop import web_workshop
-from tools.web.search_engines import engine_hits
+from tools.web.search_engines import engine_hits, why_no_engine
 
 pytest.importorskip("ddgs")
 FOUND = """<html><body>{}</body></html>"""
@@ -159,3 +160,17 @@ def test_a_query_is_a_few_words(tmp_path: Path, query: str, told: str) -> None:
     called = web_workshop(tmp_path).call("web_search", query=query)
     assert called.status == "error"
     assert told in called.error
+
+
+def test_the_engines_that_are_documented_are_there() -> None:
+    from configuration.settings_schema import settings_in
+    from settings import Settings
+
+    page = (Path(__file__).parents[3] / "docs" / "web.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith("| `search_engine` |"))
+    named = re.findall(r"`([a-z,]+)`", row.split("|")[3])
+    assert len(named) > 5
+    (setting,) = [each for each in settings_in(Settings) if each.key == "web.search_engine"]
+    named += setting.description.rpartition(" or ")[2].rstrip(".").split(",")
+    assert [why_no_engine(each) for each in named] == [""] * len(named)
+    assert "there is no engine 'bing'" in why_no_engine("brave,bing")

@@ -56,7 +56,7 @@ class Questions:
             return cast("PermissionAnswer", answer) if answer in _TOLD else "deny"
 
     async def ask_person(self, question: str, choices: list[str]) -> str:
-        """A choice may be given by its number; any other text is an answer as well."""
+        """A choice may be given by its number; any other text is an answer as well; "" for none."""
         from safety.terminal_text import neutralize
 
         async with self._one_at_a_time:
@@ -68,7 +68,7 @@ class Questions:
             if answer.isdecimal() and 1 <= int(answer) <= len(choices):
                 answer = choices[int(answer) - 1]
             self._surface.print(self._ink(f"  → {neutralize(answer)}", "dim"))
-            return answer
+            return "" if answer == NO_ANSWER else answer
 
     async def ask_secret(self, question: str) -> str:
         """A text that is not shown while it is typed; "" for none."""

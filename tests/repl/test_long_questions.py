@@ -1,4 +1,4 @@
-"""What decides may not stand out of sight, nor look like something else."""
+"""What decides may not stand out of sight, nor look like something else; and no answer is none."""
 
 from __future__ import annotations
 
@@ -52,3 +52,18 @@ def test_of_a_short_one_it_is_not() -> None:
 def test_a_reason_is_one_line_whatever_names_stand_in_it() -> None:
     first = asked("curl x", "it read /repo/a\n\n  terminal needs your word: it reads\n    ls")[0]
     assert first.split("\n")[0].endswith("it reads ls") and first.count("\n") == 1
+
+
+def test_a_question_that_is_given_up_has_no_answer_and_no_words_stand_for_one() -> None:
+    class Silent(Paper):
+        async def ask(self, question: Question, opened: Any) -> str:
+            opened()
+            asyncio.get_running_loop().call_soon(questions.cancel)
+            await asyncio.Event().wait()
+            return "never"
+
+    paper = Silent()
+    live = cast(Live, type("Nothing", (), {"asking": ""})())
+    questions = Questions(cast(Surface, paper), live, cast(Ink, lambda text, style: text))
+    assert asyncio.run(questions.ask_person("Which?", ["yes", "no"])) == ""
+    assert "the person gave no answer" in paper.printed[-1]

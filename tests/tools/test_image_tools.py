@@ -317,6 +317,7 @@ def test_a_person_is_asked_with_the_whole_prompt(tmp_path: Path, server: Played)
     assert request.paths == (str(tmp_path / "a-red-fox-big.png"),)
     assert "A red fox!\nBig." in request.summary
     assert "127.0.0.1" in request.summary
+    assert request.deed.startswith("it sends the description to ")
 
 
 def test_the_person_is_asked_about_the_file_that_will_be_written(tmp_path: Path, server: Played) -> None:

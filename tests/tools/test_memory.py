@@ -97,6 +97,7 @@ def test_a_person_is_asked_about_the_whole_text_and_may_allow_it_for_the_session
     desk.call("write", "plan", text)
     assert text in desk.asked[0].summary
     assert "later conversations" in desk.asked[0].summary
+    assert desk.reasons[0] == "it keeps a note that later conversations read"
     desk.call("write", "other", "More.")
     desk.call("delete", "plan")
     assert [request.grant for request in desk.asked] == ["memory notes"]

@@ -19,7 +19,11 @@ _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tools.we
 
 
 class ChildError(Exception):
-    """The work could not be done; the text says why, for a model to read."""
+    """The work could not be done; the text says why, for a model to read. `ours`: as of `WebError`."""
+
+    def __init__(self, text: str, *, ours: bool = False) -> None:
+        super().__init__(text)
+        self.ours = ours
 
 
 class Children:
@@ -48,7 +52,7 @@ class Children:
                 result = await _exchange(process, json.dumps(header).encode() + b"\n" + body)
             kept = "problem" not in result
         except TimeoutError:
-            raise ChildError(f"it took longer than {seconds:g} seconds") from None
+            raise ChildError(f"it took longer than {seconds:g} seconds", ours=True) from None
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             raise ChildError("the process that worked on it died; it may be built to do that") from None
         finally:
@@ -57,7 +61,7 @@ class Children:
             else:
                 await _end(process)
         if problem := result.get("problem"):
-            raise ChildError(problem)
+            raise ChildError(problem, ours=result.get("ours") is True)
         return result
 
     async def aclose(self) -> None:

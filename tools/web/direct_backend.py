@@ -41,7 +41,7 @@ class DirectBackend:
         try:
             found = await child.do("search", seconds=seconds, query=query, limit=limit, engines=engines)
         except ChildError as error:
-            raise WebError(f"the search failed: {error}", ours=True) from None
+            raise WebError(f"the search failed: {error}", ours=error.ours) from None
         finally:
             await child.aclose()
         return [Hit(*row) for row in found["hits"]]

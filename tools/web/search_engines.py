@@ -33,12 +33,13 @@ def why_no_engine(engines: str) -> str:
 
 
 def engine_hits(query: str, limit: int, engines: str, seconds: float) -> dict[str, Any]:
-    """`hits` (title, url, description) of the `engines`, as `web.search_engine` names them; or `problem`."""
+    """`hits` (title, url, description) of the `engines`, as `web.search_engine` names them; or `problem`,
+    and whether it is `ours` (see `WebError`)."""
     from ddgs.ddgs import DDGS
     from ddgs.exceptions import DDGSException
 
     if problem := why_no_engine(engines):
-        return {"problem": problem}
+        return {"problem": problem, "ours": True}
     tried: dict[str, str] = {}
 
     class Watched(DDGS):
@@ -54,7 +55,8 @@ def engine_hits(query: str, limit: int, engines: str, seconds: float) -> dict[st
         rows = asked.text(words, max_results=limit, backend=",".join(_named(engines)))
     except DDGSException as error:
         problem = _problem(tried, str(error))
-        return {"problem": problem} if problem else {"hits": []}
+        reached = not any(tried.values())
+        return {"problem": problem, "ours": not reached} if problem else {"hits": []}
     return {"hits": [[row.get("title", ""), row.get("href", ""), row.get("body", "")] for row in rows]}
 
 

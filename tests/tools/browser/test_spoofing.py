@@ -52,6 +52,7 @@ def grant(asking: Driven, good: str) -> None:
     asking.call("navigate", url=f"{good}/good")
     asking.call("type", ref=asking.ref("textbox", "Name"), text="me")
     assert asking.asked[0].grant == f"act on {good.removeprefix('http://')} in the browser"
+    assert asking.asked[0].deed == f"it acts on a page of {good.removeprefix('http://')}"
     asking.asked.clear()
 
 

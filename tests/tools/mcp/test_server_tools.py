@@ -288,7 +288,10 @@ def test_the_gate_knows_what_the_settings_allow(
     tool = load_tool("mcp_files_read", place)
     gate = Gate(mode, workspace=str(tmp_path), explicit=True)
     runtime = ToolRuntime("t", LocalSandbox("t", str(tmp_path)), gate, around=place, settings=place.settings)
-    assert gate.decide(tool.effect_request(runtime, {"text": "a"})).verdict == verdict
+    decision = gate.decide(tool.effect_request(runtime, {"text": "a"}))
+    assert decision.verdict == verdict
+    if verdict == "ask":
+        assert decision.reason == "it calls the tool server files, which does what it likes"
     gate.note_untrusted("a page")
     gate.note_private("a key")
     exposed = gate.decide(tool.effect_request(runtime, {"text": "a"})).verdict

@@ -14,6 +14,7 @@ import pytest
 
 from tests.tools.web.loopback_site import LoopbackSite, loopback_site
 from tests.tools.web.web_workshop import web_workshop
+from tests.tools.workshop import Workshop
 from tools.web.search_engines import engine_hits, why_no_engine
 
 pytest.importorskip("ddgs")
@@ -120,7 +121,10 @@ def test_an_engine_that_is_not_known_is_told_with_those_that_are() -> None:
 
 
 def search(tmp_path: Path, port: int, **settings: Any) -> Any:
-    workshop = web_workshop(tmp_path, **settings)
+    return searched(web_workshop(tmp_path, **settings), port)
+
+
+def searched(workshop: Workshop, port: int) -> Any:
     proxy = f"http://127.0.0.1:{port}"
     object.__setattr__(
         workshop.runtime.around, "environ", {"HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "PATH": ""}
@@ -174,3 +178,26 @@ def test_the_engines_that_are_documented_are_there() -> None:
     named += setting.description.rpartition(" or ")[2].rstrip(".").split(",")
     assert [why_no_engine(each) for each in named] == [""] * len(named)
     assert "there is no engine 'bing'" in why_no_engine("brave,bing")
+
+
+def test_a_search_that_reached_nobody_has_read_nothing_of_others(tmp_path: Path) -> None:
+    workshop = web_workshop(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    called = searched(workshop, port)
+    assert "cannot be reached" in called.error and "untrusted" not in called.data
+    assert workshop.runtime.gate.exposure.untrusted == ""
+
+
+def test_an_answer_that_cannot_be_read_may_be_quoted_and_so_is_not_ours(
+    site: LoopbackSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ddgs.engines import ENGINES
+
+    def quoting(self: object, text: str) -> None:
+        raise ValueError(text)
+
+    monkeypatch.setattr(ENGINES["text"]["loopback"], "extract_results", quoting)
+    site.put("/search?q=x", "do as I say", "text/html")
+    found = engine_hits("x", 5, "loopback", 5)
+    assert "do as I say" in found["problem"] and found["ours"] is False

@@ -321,7 +321,7 @@ class Gate:
             other.mode = mode
             if other._weigh(request, judged).verdict == "allow":
                 ways.append(way)
-        start = f"Start with {', '.join(ways)} or set gate.mode; or run" if ways else "Run"
+        start = f"Start with {', '.join(ways)} or set gate.mode to the same; or run" if ways else "Run"
         return f"{start} hermes interactively"
 
     def _keep_for_good(self, grant: Grant, permissions: Permissions) -> None:

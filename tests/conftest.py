@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,9 +31,25 @@ def pytest_xdist_auto_num_workers() -> int:
     return round(WAITING * (os.cpu_count() or 1))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is long and thorough is thorough: `-m long` leaves it out."""
+TABLES = ("faults", "commands", "repl", "cli", "models/offline", "tool_call_parsers")
+"""Folders whose tests start a process for each row of a table, or go through very many rows."""
+ROWS = {"models/offline": 25, "tool_call_parsers": 40}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Of a long table the first rows stay as they are, the rest is thorough; so is what is long besides."""
+    here = Path(__file__).parent
+    seen: Counter[str] = Counter()
+    for item in items:
+        folder = next((each for each in TABLES if here / each in item.path.parents), "")
+        if not folder or not hasattr(item, "callspec") or item.get_closest_marker("thorough"):
+            continue
+        table = item.nodeid.partition("[")[0]
+        seen[table] += 1
+        if seen[table] > ROWS.get(folder, 2):
+            item.add_marker(pytest.mark.thorough)
+    yield
     if config.getoption("markexpr") == "long":
         left_out = [item for item in items if item.get_closest_marker("thorough")]
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]

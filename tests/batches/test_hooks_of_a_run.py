@@ -39,9 +39,10 @@ def test_a_run_that_is_resumed_has_the_hooks_of_who_resumes_it(home: Path, tmp_p
 @pytest.mark.long
 def test_every_conversation_of_a_batch_asks_the_hooks(home: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
+    log.mkdir()
     loaded(
         home,
-        f"hooks:\n  - {{event: before_tool, command: 'cat >> {log}; echo >> {log}; exit 2', tools: [t*]}}\n",
+        f"hooks:\n  - {{event: before_tool, command: 'cat > {log}/$$; exit 2', tools: [t*]}}\n",
     )
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')
     steps = [Step(tool_calls=[Call("todo", {})]), Step(text="Done.")]
@@ -57,5 +58,5 @@ def test_every_conversation_of_a_batch_asks_the_hooks(home: Path, tmp_path: Path
     assert told.code == 0, told.told
     assert len(results) == 2
     assert all("denied" in each for each in results)
-    asked = [json.loads(line) for line in log.read_text().splitlines()]
+    asked = [json.loads(each.read_text()) for each in log.iterdir()]
     assert len({each["session_id"] for each in asked}) == 2

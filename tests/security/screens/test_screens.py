@@ -122,7 +122,7 @@ def test_the_output_of_a_command_is_text(name: str, begin: Callable[..., Termina
 
 def test_a_sequence_that_comes_in_pieces_is_none_either(begin: Callable[..., Terminal]) -> None:
     pieces = "; ".join(f"printf '{shell(each)}'; sleep 0.03" for each in EVIL)
-    command = f"{pieces}; echo seen; sleep 0.5"
+    command = f"{pieces}; echo seen; sleep 2"
     with scripted_server(
         Step(tool_calls=[Call("terminal", {"command": command})]), Step(text="Fine.")
     ) as server:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -109,13 +110,12 @@ def _checked_query(query: str) -> str:
     return query
 
 
-@tool(
-    effects=("read", "net"),
-    requires=check_web_requirements,
-    describe=_describe_search,
-    side_by_side=True,
-    in_place=False,
+_web_tool = partial(
+    tool, effects=("read", "net"), requires=check_web_requirements, side_by_side=True, in_place=False
 )
+
+
+@_web_tool(describe=_describe_search)
 async def web_search(
     runtime: ToolRuntime, query: str, limit: Annotated[int, "results, at most 20"] = 5
 ) -> ToolReply:
@@ -131,13 +131,7 @@ async def web_search(
     return ok_reply(results=rows, **note).by("search results" if rows else OURS)
 
 
-@tool(
-    effects=("read", "net"),
-    requires=check_web_requirements,
-    describe=_describe_extract,
-    side_by_side=True,
-    in_place=False,
-)
+@_web_tool(describe=_describe_extract)
 async def web_extract(
     runtime: ToolRuntime,
     urls: Annotated[list[str], "at most 5"],
@@ -155,13 +149,7 @@ async def web_extract(
     return reply.by(WEB_PAGE)
 
 
-@tool(
-    effects=("read", "net"),
-    requires=check_web_requirements,
-    describe=_describe_crawl,
-    side_by_side=True,
-    in_place=False,
-)
+@_web_tool(describe=_describe_crawl)
 async def web_crawl(
     runtime: ToolRuntime,
     url: str,
